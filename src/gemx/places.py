@@ -1,0 +1,107 @@
+"""Where files live and with which modes: GEMX_HOME, or the XDG directories; and the data that the package ships.
+
+Knows paths only, never what is in the files.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib.resources import files
+from pathlib import Path
+
+from gemx.errors import ConfigError, StorageError
+
+DIRECTORY_MODE = 0o700
+FILE_MODE = 0o600
+
+_XDG = {
+    "config": ("XDG_CONFIG_HOME", ".config"),
+    "state": ("XDG_STATE_HOME", ".local/state"),
+    "data": ("XDG_DATA_HOME", ".local/share"),
+    "cache": ("XDG_CACHE_HOME", ".cache"),
+}
+
+
+def config_dir() -> Path:
+    """Configuration and profiles of the user."""
+    return _place("config")
+
+
+def state_dir() -> Path:
+    """The audit log and other state."""
+    return _place("state")
+
+
+def data_dir() -> Path:
+    """Models, history, knowledge bases and ledgers."""
+    return _place("data")
+
+
+def config_file() -> Path:
+    """The user's config.json."""
+    return config_dir() / "config.json"
+
+
+def audit_dir() -> Path:
+    """The folder of the daily audit files."""
+    return state_dir() / "audit"
+
+
+def models_dir() -> Path:
+    """The folder of installed GGUF models."""
+    return data_dir() / "models"
+
+
+def shipped(folder: str) -> Path:
+    """A data folder that ships with gemx (`automations`, `profiles`, `templates`, `flows`).
+
+    A wheel carries it inside the package; an editable install leaves it at the repository's root.
+    """
+    inside = Path(str(files("gemx"))) / "_data" / folder
+    return inside if inside.is_dir() else Path(__file__).parents[2] / folder
+
+
+def ensure_private_dir(path: Path) -> Path:
+    """Create a directory that only the user can read, parents included."""
+    try:
+        # `parents=True` would create the parents with the umask's mode.
+        for folder in reversed([path, *path.parents]):
+            if not folder.is_dir():
+                folder.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
+    except OSError as exc:
+        raise StorageError(
+            f"cannot create {path}: {exc.strerror}", hint="set GEMX_HOME to a folder that you can write to"
+        ) from exc
+    return path
+
+
+def user_path(text: str) -> Path:
+    """A path as a user writes it; a `~` that names no user stays as it is, and is then not found."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        return Path(text)
+
+
+def is_file(path: Path) -> bool:
+    """Whether a file is there; a path that the system refuses (too long, not allowed) names none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _place(kind: str) -> Path:
+    if home := os.environ.get("GEMX_HOME"):
+        return user_path(home).absolute() / kind
+    variable, fallback = _XDG[kind]
+    base = os.environ.get(variable, "")
+    # The XDG specification has relative paths ignored.
+    return (Path(base) if base.startswith("/") else _home() / fallback) / "gemx"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError as exc:
+        raise ConfigError("no home directory is known", hint="set HOME or GEMX_HOME") from exc
