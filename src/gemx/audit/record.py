@@ -1,0 +1,102 @@
+"""What one audit record of a model call says: OpenTelemetry's `gen_ai.*` names, and `gemx.*` for the rest.
+
+Holds metadata and keyed hashes, never a text: a short clinical text could be guessed from a bare hash, so the HMAC's
+key is the installation's own, beside the log, and each record has a salt.
+"""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from gemx import __version__, places
+from gemx.errors import StorageError
+
+_KEY_BYTES = 32
+
+
+def new_run_id() -> str:
+    """A new id that sorts by time, such as 20261120T112233-4f9ac1: what a run is found by in every record of it."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+
+
+def attempt(
+    fields: Mapping[str, Any], *, run_id: str, command: str, subject: str | None, texts: Mapping[str, str]
+) -> dict[str, Any]:
+    """The record of one attempt; `texts` are hashed, and left out when there are none.
+
+    Fields that are None are left out. Raises StorageError where the key cannot be read or made.
+    """
+    record: dict[str, Any] = {
+        "kind": "attempt",
+        "run_id": run_id,
+        "command": command,
+        "subject": digest(subject) if subject else None,
+        **{name: value for name, value in fields.items() if value is not None},
+        "gemx.version": __version__,
+        "gemx.user": _user(),
+        "gemx.pid": os.getpid(),
+    }
+    if texts:
+        salt = secrets.token_hex(16)
+        record["gemx.salt"] = salt
+        record |= {f"gemx.{name}_hmac": digest(text, salt) for name, text in texts.items()}
+    return record
+
+
+def digest(text: str, salt: str = "") -> str:
+    """HMAC-SHA256 of a text under the installation's key, in hexadecimal."""
+    return hmac.new(_key(), f"{salt}:{text}".encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+
+
+def _key() -> bytes:
+    path = places.ensure_private_dir(places.audit_dir()) / ".key"
+    try:
+        return _read_key(path)
+    except FileNotFoundError:
+        return _make_key(path)
+    except OSError as exc:
+        raise StorageError(f"the audit key cannot be read: {path}: {exc.strerror}") from exc
+
+
+def _read_key(path: Path) -> bytes:
+    key = path.read_bytes()
+    if len(key) != _KEY_BYTES:
+        raise StorageError(
+            f"the audit key {path} is damaged", hint="put its copy back, or remove it to start a new one"
+        )
+    return key
+
+
+def _make_key(path: Path) -> bytes:
+    # Linked into place whole: another process sees the finished key or none.
+    draft = path.with_name(f".key-{secrets.token_hex(8)}")
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, places.FILE_MODE)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(_KEY_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            path.hardlink_to(draft)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    except OSError as exc:
+        raise StorageError(f"the audit key cannot be made: {path}: {exc.strerror}") from exc
+    return _read_key(path)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())

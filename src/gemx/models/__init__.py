@@ -1,0 +1,1 @@
+"""Local models: where they are installed and how they are found. Never calls a model."""

@@ -1,0 +1,41 @@
+"""Which OpenAI-compatible endpoint a model name means: one of config.json, or that of LLM_BASE_URL and LLM_API_KEY."""
+
+from __future__ import annotations
+
+import os
+
+from gemx import keys, library
+from gemx.errors import ConfigError
+from gemx.providers.openai_compatible import Endpoint
+from gemx.settings import Settings
+
+_SCHEMA_MODES = ("json_schema", "json_object", "guided_json", "none")
+
+
+def find(name: str, settings: Settings) -> tuple[Endpoint, str]:
+    """The endpoint and the model that `openai:NAME` means. Raises ConfigError.
+
+    NAME is an endpoint of config.json, `endpoint/model` for another of its models, or a model at LLM_BASE_URL.
+    """
+    endpoint_name, _, model = name.partition("/")
+    configured = settings.config.endpoints.get(endpoint_name)
+    if configured is None:
+        return _from_environment(name, settings), name
+    model = model or configured.model or ""
+    if not model:
+        hint = f"set endpoints.{endpoint_name}.model, or use openai:{endpoint_name}/MODEL"
+        raise ConfigError(f"the endpoint {endpoint_name!r} names no model", hint=hint)
+    key = keys.read(configured.api_key, f"endpoints.{endpoint_name}.api_key") if configured.api_key else None
+    return Endpoint(configured.base_url, key, configured.schema_mode, configured.site), model
+
+
+def _from_environment(name: str, settings: Settings) -> Endpoint:
+    base_url = os.environ.get("LLM_BASE_URL", "").strip()
+    if not base_url:
+        known = settings.config.endpoints
+        hint = f"endpoints in config.json: {', '.join(known) or 'none'}; or set LLM_BASE_URL"
+        raise ConfigError(f"no endpoint {name!r}{library.suggest(name, known)}", hint=hint)
+    mode = os.environ.get("LLM_SCHEMA", "json_schema").strip()
+    if mode not in _SCHEMA_MODES:
+        raise ConfigError(f"LLM_SCHEMA={mode!r} is not known", hint=f"one of: {', '.join(_SCHEMA_MODES)}")
+    return Endpoint(base_url, os.environ.get("LLM_API_KEY", "").strip() or None, mode)
