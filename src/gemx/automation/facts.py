@@ -1,0 +1,144 @@
+"""What code computes about one patient: calculator results and the arithmetic of each regimen. No model is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from gemx import expression
+from gemx.automation.protocol import Protocol
+from gemx.automation.schema import CalculatorUse, Regimen
+from gemx.clinical import calculators
+from gemx.clinical.calculators import Result
+from gemx.clinical.inputs import Patient
+from gemx.clinical.numbers import format_number
+from gemx.clinical.prescription import Computed, Order, compute
+from gemx.errors import InputError
+
+INDETERMINATE = "indeterminável"
+_COUNTED = {"pontos": "ponto", "critérios": "critério"}
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One calculated value under the name that the automation gives it; `missing` are labels of absent inputs."""
+
+    name: str
+    label: str
+    digits: int
+    result: Result
+    missing: tuple[str, ...]
+
+    @property
+    def shown(self) -> str:
+        """The value alone, in pt-BR."""
+        value = self.result.value
+        return INDETERMINATE if value is None else format_number(value, self.digits)
+
+    @property
+    def measured(self) -> str:
+        """The value with its unit, in pt-BR."""
+        unit = self.result.unit if self.result.determinable else ""
+        one = self.result.value == 1 and unit in _COUNTED
+        return f"{self.shown} {_COUNTED[unit] if one else unit}".rstrip()
+
+    @property
+    def detail(self) -> str:
+        """The interpretation, or what is missing and what the value could still be."""
+        if self.result.determinable:
+            return self.result.interpretation
+        return f"falta {', '.join(self.missing)}{self._range()}"
+
+    def _range(self) -> str:
+        low, high = self.result.range or (None, None)
+        if low is None or high is None:
+            return ""
+        return f" (possível: {format_number(low, self.digits)} a {format_number(high, self.digits)})"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that was computed. `values` has what expressions read, `texts` what templates print."""
+
+    patient: Patient
+    calculated: tuple[Fact, ...]
+    regimens: Mapping[str, Computed]
+    values: Mapping[str, Any]
+    texts: Mapping[str, str]
+
+    def missing(self, names: frozenset[str]) -> tuple[str, ...]:
+        """The labels of the absent inputs behind names that have no value."""
+        by_name = {fact.name: fact for fact in self.calculated}
+        labels: dict[str, None] = {}
+        for name in sorted(names):
+            if self.values.get(name) is not None:
+                continue
+            found = by_name[name].missing if name in by_name else (self.patient.definitions[name].label,)
+            labels.update(dict.fromkeys(found))
+        return tuple(labels)
+
+
+def compute_facts(protocol: Protocol, patient: Patient) -> Facts:
+    """Run the automation's calculators and regimens. Raises InputError where the patient's values contradict."""
+    used = [name for name in protocol.automation.used if not patient.definitions[name].local]
+    values: dict[str, Any] = {name: patient.values[name] for name in used}
+    facts: list[Fact] = []
+    for use in protocol.automation.calculators:
+        fact = _run(use, values, {item.name: item for item in facts}, patient)
+        facts.append(fact)
+        values[use.name] = fact.result.value
+    texts = {name: patient.shown(name) for name in values if name in patient.definitions}
+    texts |= {fact.name: fact.shown for fact in facts}
+    weight = patient.values.get("peso")
+    kilograms = weight if isinstance(weight, Decimal) else None
+    regimens = {item.id: _compute(item, protocol, kilograms) for item in protocol.automation.regimens}
+    return Facts(patient, tuple(facts), regimens, values, texts)
+
+
+def order_of(regimen: Regimen, protocol: Protocol) -> Order:
+    """The arithmetic side of a regimen, with the presentation that it names."""
+    presentation = protocol.formulary[regimen.drug].presentation(regimen.presentation)
+    if presentation is None:
+        raise InputError(f"{regimen.drug} não tem a apresentação {regimen.presentation}")
+    return Order.of(regimen, presentation)
+
+
+def _compute(regimen: Regimen, protocol: Protocol, weight: Decimal | None) -> Computed:
+    return compute(order_of(regimen, protocol), weight)
+
+
+def _run(use: CalculatorUse, values: Mapping[str, Any], earlier: Mapping[str, Fact], patient: Patient) -> Fact:
+    given: dict[str, Any] = {}
+    missing: dict[str, None] = {}
+    for parameter, source in use.inputs.items():
+        value, names = _argument(source, values)
+        given[parameter] = value
+        if value is None:
+            missing.update(dict.fromkeys(_labels(names, values, earlier, patient)))
+    try:
+        result = calculators.run(use.id, given)
+    except InputError as exc:
+        raise InputError(f"{use.label}: {exc.message}", hint=exc.hint) from exc
+    absent = tuple(missing) if not result.determinable else ()
+    return Fact(use.name, use.label, use.digits, result, absent or result.missing)
+
+
+def _argument(source: Any, values: Mapping[str, Any]) -> tuple[Any, frozenset[str]]:
+    if isinstance(source, bool):
+        return source, frozenset()
+    if not isinstance(source, str):
+        return Decimal(str(source)), frozenset()
+    parsed = expression.parse(source)
+    return parsed.evaluate(values), parsed.names
+
+
+def _labels(
+    names: frozenset[str], values: Mapping[str, Any], earlier: Mapping[str, Fact], patient: Patient
+) -> list[str]:
+    labels: list[str] = []
+    for name in sorted(names):
+        if values.get(name) is None:
+            labels.extend(earlier[name].missing if name in earlier else (patient.definitions[name].label,))
+    return labels

@@ -1,0 +1,38 @@
+"""Read a patient's raw data from JSON or YAML, numbers as they were written; and from an example case."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from gemx import documents, library, strict_json
+from gemx.automation.schema import CASE_HEADER
+from gemx.errors import InputError, InvalidFileError
+
+STDIN = Path("stdin")
+
+
+def read(name: str) -> dict[str, Any]:
+    """The raw values of a file, or of standard input for `-`. Raises InputError where it holds no mapping."""
+    path = STDIN if name == "-" else Path(name).expanduser()
+    part = documents.Text(documents.read_stdin()) if name == "-" else documents.read_file(path)
+    if not isinstance(part, documents.Text):
+        raise InputError(f"{path}: esperado um arquivo JSON ou YAML com os dados do paciente")
+    values = _parse(part.text, path)
+    if isinstance(values, dict) and values.get("gemx") == CASE_HEADER:  # pyright: ignore[reportUnknownMemberType]
+        values = values.get("inputs")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: esperado um mapa de dados, como `idade: 64`, não {type(values).__name__}")  # pyright: ignore[reportUnknownArgumentType]
+    return values  # pyright: ignore[reportUnknownVariableType]
+
+
+def _parse(text: str, path: Path) -> Any:
+    if path.suffix == ".json" or text.lstrip().startswith("{"):
+        try:
+            return strict_json.loads(text)
+        except ValueError as exc:
+            raise InputError(f"{path}: não é JSON: {exc}") from exc
+    try:
+        return library.parse(text.encode(), path, numbers_as_text=True).data
+    except InvalidFileError as exc:
+        raise InputError(exc.message) from exc

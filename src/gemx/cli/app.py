@@ -1,0 +1,149 @@
+"""The command tree, and the one place where an exception becomes a message and an exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import sys
+from collections.abc import Generator, Sequence
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+
+from gemx import __version__
+from gemx.cli import auto, gen, output
+from gemx.errors import GemxError, StoppedError, StorageError, UsageError
+
+app = typer.Typer(
+    name="gemx",
+    help="Clinical automations and prompts on Gemini or local GGUF models, checked by code and audited.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 2 usage, 3 configuration, 4 input, 5 provider, 6 contract, 7 partial, "
+    "8 try again later, 11 storage, 130 interrupted.",
+)
+app.add_typer(auto.app, name="auto")
+app.command("gen")(gen.gen)
+
+
+def _version(value: bool) -> None:
+    if value:
+        output.result(f"gemx {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Print a traceback where gemx fails.")] = False,
+) -> None:
+    """Nothing by itself: the commands do the work."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command line and return its exit code. Prints every failure; raises none."""
+    output.use_utf8()
+    output.reset(argv)
+    try:
+        with _terminable():
+            code = _run(argv)
+            sys.stdout.flush()
+            return code
+    except BrokenPipeError:
+        _discard_stdout()
+        return 141
+    except GemxError as exc:
+        return _failed(exc, argv)
+    except KeyboardInterrupt:
+        return _failed(StoppedError("interrupted"), argv)
+    except OSError as exc:
+        return _failed(_storage(exc), argv) if exc.errno in (errno.ENOSPC, errno.EDQUOT) else _bug(exc, argv)
+    except Exception as exc:
+        return _bug(exc, argv)
+    finally:
+        _close()
+
+
+def _run(argv: Sequence[str]) -> int:
+    command = typer.main.get_command(app)
+    try:
+        code: Any = command.main(list(argv), prog_name="gemx", standalone_mode=False)
+    except typer.Exit as exc:
+        return exc.exit_code
+    except typer.Abort as exc:
+        raise StoppedError("interrupted") from exc
+    except typer.TyperException as exc:
+        hint = "gemx --help, or --help after a command, shows what is expected"
+        raise UsageError(exc.format_message(), hint=hint) from exc
+    return code if isinstance(code, int) else 0
+
+
+def _failed(exc: GemxError, argv: Sequence[str]) -> int:
+    if "--debug" in argv:
+        _traceback(exc)
+    try:
+        output.error(exc)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _discard_stdout()
+    except OSError:
+        # Where even the error cannot be written, its exit code is all that is left to say.
+        _discard_stdout()
+    return exc.exit_code
+
+
+def _bug(exc: Exception, argv: Sequence[str]) -> int:
+    hint = "this is a bug in gemx: run it again with --debug and report what it prints"
+    return _failed(_BugError(f"{type(exc).__name__}: {exc}", hint=hint).with_traceback(exc.__traceback__), argv)
+
+
+class _BugError(GemxError):
+    """A failure that gemx did not foresee."""
+
+
+def _storage(exc: OSError) -> StorageError:
+    return StorageError(f"cannot write: {exc.strerror}", hint="free some disk space")
+
+
+def _traceback(exc: GemxError) -> None:
+    import traceback
+
+    print("".join(traceback.format_exception(exc)), file=sys.stderr)
+
+
+def _discard_stdout() -> None:
+    # The interpreter flushes stdout when it ends: what is left must not fail again.
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _close() -> None:
+    providers = sys.modules.get("gemx.providers")
+    if providers is not None:
+        providers.close_all()
+
+
+@contextlib.contextmanager
+def _terminable() -> Generator[None]:
+    """SIGTERM as an exception, so that a call that it ends is on record."""
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        raise StoppedError("terminated", 143)
+
+    try:
+        before = signal.signal(signal.SIGTERM, terminate)
+    except ValueError:
+        # Signals belong to the main thread; elsewhere there is nothing to set.
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,148 @@
+"""`gemx gen`: one prompt, one answer, streamed."""
+
+from __future__ import annotations
+
+import os
+import select
+import stat
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gemx.cli import options, output
+from gemx.errors import ContractError, TruncatedError
+
+if TYPE_CHECKING:
+    from gemx.conversation import Prompt
+    from gemx.documents import Part
+    from gemx.gateway import Policy, Reply, Request
+
+_PIPE_SECONDS = 0.5
+
+
+def gen(
+    prompt: Annotated[str | None, typer.Argument(metavar="PROMPT", help="The prompt; `-` reads it from stdin.")] = None,
+    model: options.Model = None,
+    system: Annotated[str | None, typer.Option("-s", "--system", metavar="TEXT", help="A system instruction.")] = None,
+    file: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-f", "--file", metavar="FILE", help="A text, image, PDF or audio file; `-` is stdin. Repeatable."
+        ),
+    ] = None,
+    option: options.ModelOptions = None,
+    profile: options.Profile = None,
+    schema: Annotated[
+        Path | None, typer.Option("--schema", metavar="FILE", help="Ask for JSON that satisfies a JSON Schema.")
+    ] = None,
+    repair: options.Repair = 0,
+    out: options.Out = None,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> int:
+    """Run one prompt and stream the answer. Standard input and files are added to it."""
+    output.begin("gen", as_json=as_json, quiet=quiet)
+    from gemx import conversation, gateway, settings
+
+    resolved = settings.load(profile)
+    policy = gateway.make(resolved, model=model, options=options.pairs(option, "-o"))
+    asked = _prompt(prompt, file or [], resolved.resolve("system", system).value, schema)
+    request = conversation.request(asked, gateway.Origin(command="gen", run_id=gateway.new_run_id()))
+    output.note(f"model: {policy.route} ({policy.route.reason})")
+    reply = _ask(request, policy, repair, stream=not (as_json or out or schema))
+    return _deliver(request, reply, out, as_json=as_json, streamed=not (as_json or out or schema))
+
+
+def _prompt(prompt: str | None, files: list[str], system: str | None, schema: Path | None) -> Prompt:
+    from gemx import conversation, documents
+
+    parts: list[Part] = [
+        documents.Text(documents.read_stdin(), "stdin") if name == "-" else documents.read_file(Path(name).expanduser())
+        for name in files
+    ]
+    if "-" not in files:
+        prompt, piped = _with_stdin(prompt)
+        parts += [documents.Text(piped, "stdin")] if piped else []
+    loaded = conversation.load_schema(schema) if schema else None
+    return conversation.Prompt(prompt or "", tuple(parts), system, loaded)
+
+
+def _with_stdin(prompt: str | None) -> tuple[str, str]:
+    """The prompt, and what came on stdin beside it; stdin is the prompt where there is no other."""
+    from gemx import documents
+
+    if prompt == "-":
+        return documents.read_stdin(), ""
+    if prompt is None:
+        return ("", "") if output.is_terminal(sys.stdin) else (documents.read_stdin(), "")
+    return prompt, documents.read_stdin() if _has_input() else ""
+
+
+def _has_input() -> bool:
+    """Whether text was piped in beside the prompt.
+
+    A pipe that is merely inherited may stay open for ever: it is waited for only a moment.
+    """
+    try:
+        mode = os.fstat(sys.stdin.fileno()).st_mode
+    except (OSError, ValueError):
+        return False
+    if stat.S_ISREG(mode):
+        return True
+    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
+        return False
+    ready, _, _ = select.select([sys.stdin], [], [], _PIPE_SECONDS)
+    if not ready:
+        output.note("stdin: nothing came, so it is not read; `-f -` waits for it")
+    return bool(ready)
+
+
+def _ask(request: Request, policy: Policy, repair: int, *, stream: bool) -> Reply:
+    from gemx import conversation, gateway
+
+    if request.schema is None:
+        return gateway.call(request, policy, on_text=output.piece if stream else None)
+    return gateway.structured(request, policy, conversation.validator(request.schema), repair)
+
+
+def _deliver(request: Request, reply: Reply, out: Path | None, *, as_json: bool, streamed: bool) -> int:
+    failure = _failure(reply)
+    exit_code = failure.exit_code if failure else 0
+    if streamed and not reply.text.endswith("\n"):
+        output.piece("\n")
+    if as_json:
+        text = output.envelope(_data(request, reply), exit_code, [output.described(failure)] if failure else [])
+    else:
+        text = reply.text
+    if out:
+        output.write_file(out, text.rstrip("\n") + "\n")
+    elif as_json:
+        output.raw(text)
+    elif not streamed:
+        output.result(text)
+    if failure and not as_json:
+        output.error(failure)
+    return exit_code
+
+
+def _failure(reply: Reply) -> ContractError | TruncatedError | None:
+    if reply.problems:
+        problems = "\n".join(f"  {problem}" for problem in reply.problems)
+        return ContractError(f"the answer does not satisfy the schema:\n{problems}", hint="try --repair 2")
+    if reply.finish_reason == "length":
+        return TruncatedError("the answer was cut at the token limit", hint="raise it with -o max_output_tokens=N")
+    return None
+
+
+def _data(request: Request, reply: Reply) -> dict[str, Any]:
+    return {
+        "run_id": request.origin.run_id,
+        "model": reply.model,
+        "provider": reply.provider,
+        "text": reply.text,
+        "value": reply.value,
+        "finish_reason": reply.finish_reason,
+        "usage": vars(reply.usage),
+    }

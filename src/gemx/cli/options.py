@@ -1,0 +1,45 @@
+"""The flags that commands share, each defined once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gemx.errors import UsageError
+
+Model = Annotated[
+    str | None,
+    typer.Option("-m", "--model", metavar="MODEL", help="gemini:NAME, gguf:NAME|PATH.gguf, openai:NAME or extractive."),
+]
+ModelOptions = Annotated[
+    list[str] | None,
+    typer.Option("-o", "--option", metavar="KEY=VALUE", help="A model option, such as temperature=0. Repeatable."),
+]
+Profile = Annotated[
+    str | None, typer.Option("--profile", metavar="NAME", help="Take model and options from a profile.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print no remarks on stderr.")]
+Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the result to FILE (mode 0600).")]
+Repair = Annotated[
+    int, typer.Option("--repair", metavar="N", min=0, max=10, help="Send an invalid answer back at most N times.")
+]
+Formulary = Annotated[
+    Path | None, typer.Option("--formulary", metavar="DIR", help="Use the drugs of DIR in place of the packaged ones.")
+]
+
+
+def pairs(given: Sequence[str] | None, flag: str) -> dict[str, str]:
+    """KEY=VALUE arguments as a mapping. Raises UsageError on one without `=`, and on a key given twice."""
+    found: dict[str, str] = {}
+    for item in given or ():
+        key, equals, value = item.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(f"{flag} {item!r}: expected KEY=VALUE", hint=f"for example {flag} chave=valor")
+        if key.strip() in found:
+            raise UsageError(f"{flag} {key.strip()} is given twice")
+        found[key.strip()] = value
+    return found

@@ -1,0 +1,142 @@
+"""The only printer: results to stdout, everything else to stderr, one JSON envelope where --json asks for it.
+
+Foreign text loses its control characters on the way out. Knows nothing of what is printed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TextIO
+
+from gemx.errors import GemxError, StorageError
+from gemx.sanitize import printable
+
+_STATUS = {0: "success", 7: "partial"}
+
+
+@dataclass
+class _State:
+    """What the command at hand said of its output."""
+
+    command: str = ""
+    as_json: bool = False
+    quiet: bool = False
+
+
+_state = _State()
+
+
+def begin(command: str, *, as_json: bool = False, quiet: bool = False) -> None:
+    """Start a command's output; `command` is its name in the envelope."""
+    _state.command, _state.as_json, _state.quiet = command, as_json, quiet
+
+
+def reset(argv: Sequence[str]) -> None:
+    """Forget the command before: until `begin`, an error is printed as the arguments seem to ask."""
+    begin(" ".join(argument for argument in argv[:2] if not argument.startswith("-")), as_json="--json" in argv)
+
+
+def use_utf8() -> None:
+    """Make the standard streams UTF-8, whatever the locale says."""
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(encoding="utf-8", errors="backslashreplace" if stream is not sys.stdin else "strict")
+
+
+def result(text: str) -> None:
+    """The result of a command, to stdout."""
+    print(printable(text).rstrip("\n"))
+
+
+def piece(text: str) -> None:
+    """A piece of a result that is still coming, to stdout at once."""
+    sys.stdout.write(printable(text))
+    sys.stdout.flush()
+
+
+def styled(renderable: Any, width: int) -> None:
+    """A Rich renderable to stdout, coloured where stdout is a terminal and NO_COLOR is not set."""
+    from rich.console import Console
+
+    Console(file=sys.stdout, width=width, highlight=False, soft_wrap=True).print(renderable)
+
+
+def note(text: str) -> None:
+    """A remark for a person, to stderr; none with --quiet."""
+    if not _state.quiet:
+        print(printable(text), file=sys.stderr)
+
+
+def envelope(data: Any, exit_code: int = 0, errors: Sequence[dict[str, Any]] = ()) -> str:
+    """The one JSON object of a command."""
+    status = _STATUS.get(exit_code, "error")
+    content = {
+        "gemx": 1,
+        "command": _state.command,
+        "status": status,
+        "exit_code": exit_code,
+        "data": data,
+        "errors": list(errors),
+    }
+    return json.dumps(content, ensure_ascii=False, indent=2, default=_number)
+
+
+def as_json(data: Any, exit_code: int = 0, errors: Sequence[dict[str, Any]] = ()) -> None:
+    """Print the envelope of a command that has an outcome."""
+    raw(envelope(data, exit_code, errors))
+
+
+def raw(text: str) -> None:
+    """Text that is already safe, such as an envelope, to stdout."""
+    print(text)
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return str(value)
+
+
+def error(exc: GemxError) -> None:
+    """An error: its message and hint to stderr, or the envelope to stdout with --json."""
+    if _state.as_json:
+        as_json(None, exc.exit_code, [described(exc)])
+        return
+    print(f"gemx: {printable(exc.message)}", file=sys.stderr)
+    if exc.hint:
+        print(f"      {printable(exc.hint)}", file=sys.stderr)
+
+
+def described(exc: GemxError) -> dict[str, Any]:
+    """An error as the envelope has it."""
+    return {"code": exc.code, "message": printable(exc.message), "hint": exc.hint}
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write a result to a file that only the user can read, whole or not at all. Raises StorageError."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError as exc:
+        draft.unlink(missing_ok=True)
+        raise StorageError(f"cannot write {path}: {exc.strerror}") from exc
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether a stream is a terminal."""
+    try:
+        return stream.isatty()
+    except ValueError:
+        return False

@@ -1,0 +1,87 @@
+"""A free prompt as a request: text, files, standard input, a system instruction and a schema. Calls nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gemx import documents, strict_json
+from gemx.documents import Part, Text
+from gemx.errors import ConfigError, UsageError
+from gemx.gateway import Message, Origin, Request
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What a user asks: the words, what they are about, and the schema of the answer."""
+
+    text: str
+    files: tuple[Part, ...] = ()
+    system: str | None = None
+    schema: Mapping[str, Any] | None = None
+
+
+def request(prompt: Prompt, origin: Origin) -> Request:
+    """The request for one prompt; text files are passages too, for a provider that quotes."""
+    if not prompt.text.strip() and not prompt.files:
+        raise UsageError("the prompt is empty", hint="gemx gen 'your question', or text on standard input")
+    named = [_labelled(part) for part in prompt.files]
+    parts = (*named, Text(prompt.text)) if prompt.text.strip() else tuple(named)
+    passages = [
+        passage
+        for part in prompt.files
+        if isinstance(part, Text)
+        for passage in documents.passages(part.text, Path(part.name or "stdin").stem, part.name or "stdin")
+    ]
+    return Request(
+        messages=(Message("user", parts),),
+        origin=origin,
+        system=prompt.system,
+        schema=prompt.schema,
+        passages=tuple(passages),
+    )
+
+
+def load_schema(path: Path) -> dict[str, Any]:
+    """A JSON Schema from a file. Raises ConfigError where it is not one."""
+    from jsonschema import Draft202012Validator, SchemaError
+
+    try:
+        schema = json.loads(path.read_text(encoding="utf-8"))
+        Draft202012Validator.check_schema(schema)
+    except OSError as exc:
+        raise ConfigError(f"cannot read the schema {path}: {exc.strerror}") from exc
+    except (ValueError, RecursionError) as exc:
+        raise ConfigError(f"{path}: not JSON: {exc}") from exc
+    except SchemaError as exc:
+        raise ConfigError(f"{path}: not a JSON Schema: {exc.message}") from exc
+    if not isinstance(schema, dict):
+        raise ConfigError(f"{path}: expected a JSON Schema that is an object")
+    return schema  # pyright: ignore[reportUnknownVariableType]
+
+
+def validator(schema: Mapping[str, Any]) -> Any:
+    """A function from text to (value, problems) for `gateway.structured`."""
+    from jsonschema import Draft202012Validator
+
+    checks = Draft202012Validator(schema)
+
+    def validate(text: str) -> tuple[Any, Sequence[object]]:
+        try:
+            value = strict_json.loads(text)
+        except ValueError as exc:
+            return None, [f"not JSON: {exc}"]
+        errors = sorted(checks.iter_errors(value), key=lambda error: error.json_path)  # pyright: ignore[reportUnknownMemberType]
+        return value, [f"{error.json_path}: {error.message}" for error in errors]
+
+    return validate
+
+
+def _labelled(part: Part) -> Part:
+    """A text file keeps its name in the prompt, so that a model can tell files apart."""
+    if isinstance(part, Text) and part.name:
+        return Text(f"<document name={json.dumps(part.name, ensure_ascii=False)}>\n{part.text}\n</document>", part.name)
+    return part
