@@ -41,10 +41,11 @@ class ExpressionError(ValueError):
 
 @dataclass(frozen=True)
 class Expression:
-    """A parsed expression: its source, the names that it reads, and `evaluate`."""
+    """A parsed expression: its source, the names that it reads, and the (name, text) pairs that it compares."""
 
     source: str
     names: frozenset[str]
+    texts: tuple[tuple[str, str], ...]
     _evaluate: Callable[[Mapping[str, Any]], Any]
 
     def evaluate(self, values: Mapping[str, Any]) -> Any:
@@ -66,7 +67,7 @@ def parse(source: str) -> Expression:
     """Parse an expression. Raises ExpressionError with the column of the first thing that is wrong."""
     parser = _Parser(source)
     node = parser.whole()
-    return Expression(source, frozenset(parser.names), node)
+    return Expression(source, frozenset(parser.names), tuple(parser.texts), node)
 
 
 def _tokens(source: str) -> Iterator[_Token]:
@@ -90,6 +91,7 @@ class _Parser:
         self.position = 0
         self.depth = 0
         self.names: set[str] = set()
+        self.texts: list[tuple[str, str]] = []
 
     def whole(self) -> _Node:
         node = self._either()
@@ -121,9 +123,12 @@ class _Parser:
         return node
 
     def _comparison(self) -> _Node:
-        node = self._operand()
+        left, node = self._next, self._operand()
         if token := self._take("==", "!=", *_ORDER):
+            right = self._next
             node = _compare(token, node, self._operand())
+            if left.kind == "name" and right.kind == "text":
+                self.texts.append((left.text, right.text[1:-1]))
             if again := self._take("==", "!=", *_ORDER):
                 raise ExpressionError("comparisons do not chain: join them with &&", again.column)
         return node
@@ -184,12 +189,14 @@ def _not(node: _Node) -> _Node:
     return negate
 
 
+# Both operands are always evaluated, so that one sample shows every wrong comparison in an expression.
+
+
 def _or(left: _Node, right: _Node) -> _Node:
     def either(values: Mapping[str, Any]) -> Any:
-        first = left(values)
+        first, second = left(values), right(values)
         if first:
             return first
-        second = right(values)
         return second if second or first is not None else None
 
     return either
@@ -197,10 +204,9 @@ def _or(left: _Node, right: _Node) -> _Node:
 
 def _and(left: _Node, right: _Node) -> _Node:
     def both(values: Mapping[str, Any]) -> Any:
-        first = left(values)
+        first, second = left(values), right(values)
         if first is not None and not first:
             return first
-        second = right(values)
         return second if first is not None or (second is not None and not second) else None
 
     return both

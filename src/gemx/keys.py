@@ -13,6 +13,7 @@ from gemx import places
 from gemx.errors import AuthenticationError, ConfigError
 from gemx.settings import KeySource, Settings
 
+_given: set[str] = set()
 _GEMINI_VARIABLES = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
 _COMMAND_SECONDS = 30
 
@@ -20,7 +21,7 @@ _COMMAND_SECONDS = 30
 def gemini(settings: Settings) -> str | None:
     """The key for Gemini, or None where there is none. Raises ConfigError where the configured source fails."""
     for variable in _GEMINI_VARIABLES:
-        if key := os.environ.get(variable, "").strip():
+        if key := from_variable(variable):
             return key
     source = settings.config.keys.get("gemini")
     return read(source, "keys.gemini") if source else None
@@ -39,13 +40,31 @@ def read(source: KeySource, name: str) -> str:
     """The key that a source of config.json points to. Raises ConfigError where there is none."""
     key = ""
     if source.env:
-        key = os.environ.get(source.env, "").strip()
+        key = from_variable(source.env) or ""
     if not key and source.file:
         key = _from_file(places.user_path(source.file), name)
     if not key and source.command:
         key = _from_command(source.command, name)
     if not key:
         raise ConfigError(f"{name}: no key was found there", hint="give env, file or command a source that has one")
+    return _remembered(key)
+
+
+def redact(text: str) -> str:
+    """The text without any key that this process has handed out: the last guard before something is printed."""
+    for key in _given:
+        text = text.replace(key, "[key]")
+    return text
+
+
+def from_variable(variable: str) -> str | None:
+    """The key in an environment variable, or None."""
+    key = os.environ.get(variable, "").strip()
+    return _remembered(key) if key else None
+
+
+def _remembered(key: str) -> str:
+    _given.add(key)
     return key
 
 

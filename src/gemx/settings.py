@@ -32,12 +32,17 @@ class _Json(BaseModel):
 
 
 class EndpointConfig(_Json):
-    """An OpenAI-compatible endpoint: where it is, its model, how it takes a schema, and whether it is on site."""
+    """An OpenAI-compatible endpoint: where it is, its model, how it takes a schema, and whether it is on site.
+
+    `reasoning` says that it takes `reasoning_effort`; `headers` are sent along, and hold no secret.
+    """
 
     base_url: Annotated[str, Field(pattern=r"^https?://\S+$")]
     model: ModelName | None = None
     schema_mode: SchemaMode = Field(default="json_schema", alias="schema")
     site: bool = False
+    reasoning: bool = False
+    headers: dict[str, str] = {}
     api_key: KeySource | None = None
 
 

@@ -92,7 +92,7 @@ def _head(folder: Path) -> _Head:
     files = sorted(folder.glob("audit-????-??-??.jsonl"), reverse=True)
     head = _Head(None, b"", 0, torn=False)
     try:
-        for path, line in ((path, line) for path in files for line in _last_lines(path)):
+        for path, line in ((file, line) for file in files for line in _last_lines(file)):
             if head.path is None:
                 head = _Head(path, line.rstrip(b"\n"), 0, torn=not line.endswith(b"\n"))
             # The newest file may hold nothing but a torn line: its number is in the file before.

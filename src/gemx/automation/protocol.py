@@ -1,33 +1,26 @@
-"""Load an automation with all that it refers to, and check every reference: inputs, calculators, drugs, passages.
+"""Load an automation with all that it refers to: input definitions, the formulary, the passages of its knowledge.
 
 Finds every problem at once, each at its line and column. Computes nothing about a patient.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from gemx import documents, expression, library, places, templates
-from gemx.automation.schema import CASE_HEADER, HEADER, Automation, CalculatorUse, Case, Regimen
-from gemx.clinical import calculators, formulary, inputs, prescription
+from gemx import documents, library, places
+from gemx.automation import references
+from gemx.automation.schema import CASE_HEADER, HEADER, Automation, Case
+from gemx.clinical import formulary, inputs
 from gemx.clinical.formulary import Formulary
 from gemx.clinical.inputs import Inputs
 from gemx.documents import Passage
 from gemx.errors import InputError, InvalidFileError, Problem
-from gemx.library import Found, Location, Tree, suggest
+from gemx.library import Found, Tree
 
 Part = TypeVar("Part")
-_TEXT_FIELDS = {
-    "assessment": ("finding", "interpretation"),
-    "regimens": ("indication", "titration", "renal", "monitoring"),
-    "criteria": ("if", "then"),
-    "checklist": ("item",),
-    "avoid": ("item",),
-    "disposition": ("place", "reason"),
-}
 
 
 @dataclass(frozen=True)
@@ -61,7 +54,7 @@ def load(name: str, formulary_dir: Path | None = None) -> Protocol:
     drugs = _collect(problems, lambda: formulary.load_formulary(formulary_dir), {})
     passages = tuple(_passages(tree, automation, problems))
     protocol = Protocol(automation, found, tree.sha256, definitions, drugs, passages)
-    problems.extend(_reference_problems(tree, protocol))
+    problems.extend(references.problems(tree, automation, definitions, drugs, passages))
     if problems:
         raise InvalidFileError(problems)
     return protocol
@@ -117,111 +110,3 @@ def _passage_problems(path: Path, sections: list[Passage]) -> Iterator[Problem]:
         seen.add(section.id)
         if not section.reference:
             yield Problem(path, 1, 1, f"the passage {section.id} has no line that starts with `Fonte: `")
-
-
-def _reference_problems(tree: Tree, protocol: Protocol) -> Iterator[Problem]:
-    automation = protocol.automation
-    if automation.id is not None and automation.id != tree.path.stem:
-        yield tree.problem(("id",), f"the id {automation.id!r} must be the file's name, {tree.path.stem!r}")
-    yield from _input_problems(tree, protocol)
-    known = {name for name in automation.used if not _is_local(name, protocol.inputs)}
-    for index, use in enumerate(automation.calculators):
-        yield from _calculator_problems(tree, index, use, known)
-        known.add(use.name)
-    for index, regimen in enumerate(automation.regimens):
-        yield from _regimen_problems(tree, index, regimen, protocol.formulary)
-    yield from _entry_problems(tree, automation, known, {passage.id: passage for passage in protocol.passages})
-    yield from _text_problems(tree, ("summary",), automation.summary or "", known)
-    yield from _text_problems(tree, ("prompt",), automation.prompt, known)
-
-
-def _is_local(name: str, definitions: Inputs) -> bool:
-    # Local data must not reach a prompt, so no text or expression may name it.
-    return name in definitions and definitions[name].local
-
-
-def _input_problems(tree: Tree, protocol: Protocol) -> Iterator[Problem]:
-    seen: set[str] = set()
-    for index, name in enumerate(protocol.automation.used):
-        if protocol.inputs and name not in protocol.inputs:
-            near = suggest(name, protocol.inputs)
-            yield tree.problem(("inputs", index), f"unknown input {name!r}{near}; inputs.yaml defines them")
-        if name in seen:
-            yield tree.problem(("inputs", index), f"the input {name!r} stands twice")
-        seen.add(name)
-
-
-def _calculator_problems(tree: Tree, index: int, use: CalculatorUse, known: set[str]) -> Iterator[Problem]:
-    location: Location = ("calculators", index)
-    if use.name in known:
-        yield tree.problem((*location, "as"), f"the name {use.name!r} is already taken")
-    identifiers = [calculator.id for calculator in calculators.all_calculators()]
-    if use.id not in identifiers:
-        near = suggest(use.id, identifiers)
-        yield tree.problem((*location, "id"), f"unknown calculator {use.id!r}{near}")
-        return
-    parameters = {parameter.name: parameter for parameter in calculators.get(use.id).parameters}
-    for name in use.inputs:
-        if name not in parameters:
-            message = f"{use.id} has no parameter {name!r}{suggest(name, parameters)}"
-            yield tree.problem((*location, "inputs", name), message, key=True)
-    for name, value in use.inputs.items():
-        if isinstance(value, str):
-            yield from _name_problems(tree, (*location, "inputs", name), expression.parse(value).names, known)
-
-
-def _regimen_problems(tree: Tree, index: int, regimen: Regimen, drugs: Formulary) -> Iterator[Problem]:
-    location: Location = ("regimens", index)
-    drug = drugs.get(regimen.drug)
-    if drug is None:
-        near = suggest(regimen.drug, drugs)
-        yield tree.problem((*location, "drug"), f"{regimen.drug!r} is not in the formulary{near}")
-        return
-    presentation = drug.presentation(regimen.presentation)
-    if presentation is None:
-        known = [item.id for item in drug.presentations]
-        near = suggest(regimen.presentation, known)
-        message = f"{drug.id} has no presentation {regimen.presentation!r}{near}; it has: {', '.join(known)}"
-        yield tree.problem((*location, "presentation"), message)
-        return
-    try:
-        prescription.check(prescription.Order.of(regimen, presentation))
-    except InputError as exc:
-        yield tree.problem((*location, "dose"), exc.message)
-
-
-def _entry_problems(
-    tree: Tree, automation: Automation, known: set[str], passages: Mapping[str, Passage]
-) -> Iterator[Problem]:
-    for section, text_fields in _TEXT_FIELDS.items():
-        for index, entry in enumerate(getattr(automation, section)):
-            location: Location = (section, index)
-            if entry.when is not None:
-                names = expression.parse(entry.when).names
-                yield from _name_problems(tree, (*location, "when"), names, known)
-            dumped: dict[str, Any] = entry.model_dump(by_alias=True)
-            for name in text_fields:
-                yield from _text_problems(tree, (*location, name), dumped.get(name) or "", known)
-            yield from _source_problems(tree, location, entry.sources, passages)
-
-
-def _source_problems(
-    tree: Tree, location: Location, sources: Iterable[Any], passages: Mapping[str, Passage]
-) -> Iterator[Problem]:
-    for index, source in enumerate(sources):
-        place: Location = (*location, "sources", index)
-        passage = passages.get(source.id)
-        if passage is None:
-            near = suggest(source.id, passages)
-            yield tree.problem((*place, "id"), f"there is no passage {source.id!r}{near}")
-        elif " ".join(source.quote.split()) not in " ".join(passage.text.split()):
-            yield tree.problem((*place, "quote"), f"these words are not in the passage {source.id!r}")
-
-
-def _text_problems(tree: Tree, location: Location, text: str, known: set[str]) -> Iterator[Problem]:
-    return _name_problems(tree, location, templates.variables(text), known)
-
-
-def _name_problems(tree: Tree, location: Location, names: Iterable[str], known: set[str]) -> Iterator[Problem]:
-    for name in sorted(set(names) - known):
-        yield tree.problem(location, f"{name!r} is not an input or calculator of this automation{suggest(name, known)}")

@@ -22,7 +22,7 @@ h1{font-size:1.4rem;margin-bottom:0} h1 small{font-weight:normal;opacity:.7;font
 h2{font-size:1.05rem;border-bottom:1px solid #8886;margin-top:1.6rem}
 h2.urgent{border-bottom:2px solid #c33}
 table{border-collapse:collapse;width:100%} td{padding:.15rem .6rem .15rem 0;vertical-align:top}
-td:first-child{white-space:nowrap;font-weight:600}
+td:first-child{font-weight:600} td:not(:last-child){white-space:nowrap}
 .muted{opacity:.75} .warning{color:#a60} .error{color:#c22;font-weight:600}
 li{margin:.35rem 0} li ul{list-style:none;padding-left:.5rem} li li{margin:0;opacity:.85}
 @media print{body{margin:0;max-width:none}}

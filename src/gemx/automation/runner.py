@@ -51,6 +51,12 @@ class Result:
         return False
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader should know: of the automation, of the patient's data, of the model that answered."""
+        substitution = gateway.substitution(self.reply, self.policy)
+        return (*self.run.warnings, *([substitution] if substitution else []))
+
+    @property
     def model(self) -> str:
         """The provider and the model, as it named itself in its answer."""
         provider = self.policy.route.provider

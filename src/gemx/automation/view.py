@@ -136,7 +136,7 @@ def _status(result: Result) -> list[Block]:
         lines = (*lines, f"… e mais {len(errors) - _MOST_ERRORS} erros (todos em --json)")
     if errors:
         lines = (f"Resposta de {result.model} NÃO satisfaz o contrato:", *lines)
-    warnings = tuple(f"Aviso: {warning}" for warning in result.run.warnings)
+    warnings = tuple(f"Aviso: {warning}" for warning in result.warnings)
     found = [Lines(lines, "error") if lines else None, Lines(warnings, "warning") if warnings else None]
     return [block for block in found if block]
 

@@ -115,7 +115,9 @@ def _storage(exc: OSError) -> StorageError:
 def _traceback(exc: GemxError) -> None:
     import traceback
 
-    print("".join(traceback.format_exception(exc)), file=sys.stderr)
+    from gemx import keys
+
+    print(keys.redact("".join(traceback.format_exception(exc))), file=sys.stderr)
 
 
 def _discard_stdout() -> None:

@@ -201,21 +201,21 @@ def _patient(loaded: Protocol, raw: dict[str, Any], *, may_ask: bool) -> Patient
     if not absent:
         return patient
     if may_ask and output.is_terminal(sys.stdin) and output.is_terminal(sys.stderr):
-        answers = {definition.id: _ask(definition, loaded) for definition in absent}
+        answers = {definition.id: _ask(definition) for definition in absent}
         return inputs.read_patient({**raw, **answers}, loaded.inputs)
     wanted = "\n".join(f"  {item.id}: {item.label}, {inputs.describe(item)}" for item in absent)
     example = " ".join(f"-i {item.id}=…" for item in absent)
     raise InputError(f"faltam dados obrigatórios:\n{wanted}", hint=f"informe com {example}")
 
 
-def _ask(definition: InputDefinition, loaded: Protocol) -> str:
+def _ask(definition: InputDefinition) -> str:
     import questionary
 
     from gemx.clinical import inputs
 
     def check(text: str) -> bool | str:
         try:
-            value = inputs.read_patient({definition.id: text}, loaded.inputs).values[definition.id]
+            value = inputs.read_value(definition, text)
         except InputError as exc:
             return exc.message
         return value is not None or "este dado é obrigatório"
@@ -339,7 +339,7 @@ def _data(result: Result) -> dict[str, Any]:
         "text": None if result.answer else result.reply.text,
         "facts": plain(facts),
         "findings": [vars(finding) for finding in result.findings],
-        "warnings": run.warnings,
+        "warnings": result.warnings,
         "verified": result.verified,
         "usage": vars(result.reply.usage),
     }

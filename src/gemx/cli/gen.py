@@ -52,6 +52,8 @@ def gen(
     request = conversation.request(asked, gateway.Origin(command="gen", run_id=gateway.new_run_id()))
     output.note(f"model: {policy.route} ({policy.route.reason})")
     reply = _ask(request, policy, repair, stream=not (as_json or out or schema))
+    if substitution := gateway.substitution(reply, policy):
+        output.note(f"model: {substitution}")
     return _deliver(request, reply, out, as_json=as_json, streamed=not (as_json or out or schema))
 
 

@@ -123,6 +123,11 @@ def load_inputs(path: Path | None = None) -> Inputs:
         for index, definition in enumerate(parsed.inputs)
         for problem in _definition_problems(tree, index, definition, known)
     ]
+    samples = {name: sample(definition) for name, definition in known.items()}
+    for index, definition in enumerate(parsed.inputs):
+        location = ("inputs", index, "absent", "when")
+        if definition.absent and (error := expression_error(definition.absent.when, samples, known)):
+            problems.append(tree.problem(location, error))
     if problems:
         raise InvalidFileError(problems)
     return known
@@ -138,10 +143,7 @@ def _definition_problems(
     if definition.absent is None:
         return
     try:
-        expression.parse(definition.absent.when)
-        _read(definition, definition.absent.value)
-    except expression.ExpressionError as exc:
-        yield tree.problem((*location, "absent", "when"), f"{exc} (character {exc.column} of the expression)")
+        read_value(definition, definition.absent.value)
     except InputError as exc:
         yield tree.problem((*location, "absent", "value"), exc.message)
 
@@ -155,7 +157,7 @@ def read_patient(raw: Mapping[str, Any], definitions: Inputs) -> Patient:
             errors.append(f"{key}: dado desconhecido{_suggest(key, definitions)}")
             continue
         try:
-            values[key] = _read(definitions[key], value)
+            values[key] = read_value(definitions[key], value)
         except InputError as exc:
             errors.append(f"{definitions[key].label} ({key}): {exc.message}")
     if errors:
@@ -164,6 +166,28 @@ def read_patient(raw: Mapping[str, Any], definitions: Inputs) -> Patient:
     notes = [note for key in sorted(given) for note in _implausible(definitions[key], values[key])]
     _assume(values, definitions)
     return Patient(values, given, definitions, tuple(notes))
+
+
+def sample(definition: InputDefinition) -> Value:
+    """A possible value, for trying expressions on without a patient."""
+    if definition.kind == "number":
+        return definition.hard[0] if definition.hard else Decimal(1)
+    samples: dict[str, Value] = {"boolean": True, "list": ("item",), "choice": next(iter(definition.choices), "")}
+    return samples.get(definition.kind, "texto")
+
+
+def expression_error(source: str, samples: Mapping[str, Any], definitions: Inputs) -> str | None:
+    """What keeps an expression over inputs from ever being judged: unlike types, or a choice that does not exist."""
+    try:
+        parsed = expression.parse(source)
+        parsed.evaluate(samples)
+    except expression.ExpressionError as exc:
+        return f"{exc} (character {exc.column} of the expression {source!r})"
+    for name, text in parsed.texts:
+        choices = definitions[name].choices if name in definitions else {}
+        if choices and text not in choices:
+            return f"{name} is never {text!r}: its values are {', '.join(choices)}"
+    return None
 
 
 def missing(required: Sequence[str], patient: Patient) -> list[InputDefinition]:
@@ -189,7 +213,8 @@ def _suggest(key: str, definitions: Inputs) -> str:
     return f"; você quis dizer {near[0]!r}?" if near else f"; os conhecidos são: {', '.join(sorted(definitions))}"
 
 
-def _read(definition: InputDefinition, value: Any) -> Value:
+def read_value(definition: InputDefinition, value: Any) -> Value:
+    """One value, from text or from what JSON and YAML give. Raises InputError in pt-BR."""
     if value is None:
         return None
     if definition.kind == "number":
@@ -300,7 +325,7 @@ def _assume(values: dict[str, Value], definitions: Inputs) -> None:
         if values[key] is not None or definition.absent is None:
             continue
         if expression.parse(definition.absent.when).evaluate(values):
-            values[key] = _read(definition, definition.absent.value)
+            values[key] = read_value(definition, definition.absent.value)
 
 
 def _show(value: Value, definition: InputDefinition) -> str:

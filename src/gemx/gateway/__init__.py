@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gemx.audit.record import new_run_id
-from gemx.gateway.call import call, embed, estimate_tokens, structured
+from gemx.gateway.call import call, embed, estimate_tokens, structured, substitution
 from gemx.gateway.policy import Policy, make
 from gemx.gateway.route import Route
 from gemx.providers.base import Message, Options, Origin, Reply, Request, Usage
@@ -23,4 +23,5 @@ __all__ = [
     "make",
     "new_run_id",
     "structured",
+    "substitution",
 ]

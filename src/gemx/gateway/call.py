@@ -75,6 +75,14 @@ def embed(texts: Sequence[str], policy: Policy, origin: Origin) -> Embeddings:
     return embeddings
 
 
+def substitution(reply: Reply, policy: Policy) -> str | None:
+    """A remark where another model answered than the one asked for, as Gemini does with retired ones."""
+    asked = policy.route.model
+    if policy.route.provider != "gemini" or reply.model.startswith(asked):
+        return None
+    return f"answered by {reply.model}, not by the {asked} that was asked for"
+
+
 def estimate_tokens(request: Request) -> int:
     """About how many tokens the text of a request is; made locally, so that nothing is sent to find out."""
     return round(len(_prompt_text(request).encode("utf-8", "surrogatepass")) / _BYTES_PER_TOKEN)

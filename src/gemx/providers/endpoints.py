@@ -26,7 +26,15 @@ def find(name: str, settings: Settings) -> tuple[Endpoint, str]:
         hint = f"set endpoints.{endpoint_name}.model, or use openai:{endpoint_name}/MODEL"
         raise ConfigError(f"the endpoint {endpoint_name!r} names no model", hint=hint)
     key = keys.read(configured.api_key, f"endpoints.{endpoint_name}.api_key") if configured.api_key else None
-    return Endpoint(configured.base_url, key, configured.schema_mode, configured.site), model
+    endpoint = Endpoint(
+        base_url=configured.base_url,
+        api_key=key,
+        schema=configured.schema_mode,
+        site=configured.site,
+        headers=tuple(configured.headers.items()),
+        reasoning=configured.reasoning,
+    )
+    return endpoint, model
 
 
 def _from_environment(name: str, settings: Settings) -> Endpoint:
@@ -38,4 +46,4 @@ def _from_environment(name: str, settings: Settings) -> Endpoint:
     mode = os.environ.get("LLM_SCHEMA", "json_schema").strip()
     if mode not in _SCHEMA_MODES:
         raise ConfigError(f"LLM_SCHEMA={mode!r} is not known", hint=f"one of: {', '.join(_SCHEMA_MODES)}")
-    return Endpoint(base_url, os.environ.get("LLM_API_KEY", "").strip() or None, mode)
+    return Endpoint(base_url, keys.from_variable("LLM_API_KEY"), mode)

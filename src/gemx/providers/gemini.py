@@ -145,6 +145,7 @@ class Gemini:
     name = "gemini"
     system = "gcp.gemini"
     reach: Literal["machine", "site", "any"] = "any"
+    honoured = HONOURED
 
     def __init__(self, api_key: str, base_url: str | None = None) -> None:
         self._key = wire.checked_key(api_key)
@@ -159,7 +160,7 @@ class Gemini:
 
     def generate(self, request: Request, model: str, options: Options, on_text: OnText | None = None) -> Reply:
         """Run one request, as a stream when `on_text` is given."""
-        refuse_options(self.name, options, HONOURED)
+        refuse_options(self.name, options, self.honoured)
         contents = [_content(message) for message in request.messages]
         call = partial(
             self._stream if on_text else self._plain, _checked_model(model), contents, _config(request, options)

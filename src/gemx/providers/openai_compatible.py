@@ -166,6 +166,7 @@ class OpenAICompatible:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.reach: Literal["machine", "site", "any"] = endpoint.reach
+        self.honoured = HONOURED | {"thinking"} if endpoint.reasoning else HONOURED
         self._endpoint = endpoint
         headers = dict(endpoint.headers)
         if not all(text.isascii() and text.isprintable() for header in endpoint.headers for text in header):
@@ -184,7 +185,7 @@ class OpenAICompatible:
 
     def generate(self, request: Request, model: str, options: Options, on_text: OnText | None = None) -> Reply:
         """Run one request, as a stream when `on_text` is given."""
-        refuse_options(self.name, options, HONOURED | {"thinking"} if self._endpoint.reasoning else HONOURED)
+        refuse_options(self.name, options, self.honoured)
         body = _body(self._endpoint, request, model, options)
         call = partial(self._stream if on_text else self._plain, body, options.timeout)
         return wire.within(options.timeout, call, on_text).reply(model)
