@@ -1,7 +1,7 @@
 """Find and load named YAML: the only YAML reader.
 
 Reads YAML 1.2 core scalars with their positions and refuses what a reviewer would not see: duplicate keys, alias
-bombs, tags, numbers that are not finite. Knows where automations, profiles, templates and flows are looked for, and
+bombs, tags, control characters, numbers that are not finite. Knows where automations, profiles, templates and flows are looked for, and
 nothing of what they mean.
 """
 
@@ -21,6 +21,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from gemx import places
 from gemx.errors import InvalidFileError, NotFoundError, Problem, StorageError
+from gemx.sanitize import printable
 
 Kind = Literal["automations", "profiles", "templates", "flows"]
 Location = tuple[str | int, ...]
@@ -33,6 +34,7 @@ _MAX_BYTES = 2_000_000
 _MAX_NODES = 50_000
 _MAX_DEPTH = 40
 _MAX_DIGITS = 40
+_MOST_PROBLEMS = 100
 
 _NULL = re.compile(r"null|Null|NULL|~|")
 _BOOLEAN = re.compile(r"true|True|TRUE|false|False|FALSE")
@@ -280,6 +282,7 @@ class _Reader:
         self._count(event, 1)
         if not isinstance(event, yaml.ScalarEvent):
             raise self._stop(event, "a key must be a plain name")
+        self._check(event)
         return str(event.value)
 
     def _alias(self, event: Any) -> Any:
@@ -294,9 +297,14 @@ class _Reader:
         if self.nodes > _MAX_NODES:
             raise self._stop(event, f"more than {_MAX_NODES} values, aliases expanded")
 
-    def _scalar(self, event: Any) -> Any:
+    def _check(self, event: Any) -> None:
         if event.tag not in (None, "!", "tag:yaml.org,2002:str"):
             self.problems.append(self._problem(event, f"the tag {event.tag} is not read"))
+        if printable(event.value) != event.value:
+            self.problems.append(self._problem(event, "a control character, or one that turns the direction of text"))
+
+    def _scalar(self, event: Any) -> Any:
+        self._check(event)
         plain = event.style in (None, "") and event.tag is None
         return self._plain(event, event.value) if plain else event.value
 
@@ -332,15 +340,20 @@ def _place(event: Any) -> Place:
 
 
 def _problems(tree: Tree, model: type[BaseModel], error: ValidationError) -> list[Problem]:
-    return [_problem(tree, model, detail) for detail in error.errors(include_url=False)]
+    details = error.errors(include_url=False)
+    schema = model.model_json_schema()
+    problems = [_problem(tree, schema, detail) for detail in details[:_MOST_PROBLEMS]]
+    if unsaid := len(details) - len(problems):
+        problems.append(tree.problem(tuple(details[_MOST_PROBLEMS]["loc"]), f"and {unsaid} more from here on"))
+    return problems
 
 
-def _problem(tree: Tree, model: type[BaseModel], detail: Any) -> Problem:
+def _problem(tree: Tree, schema: dict[str, Any], detail: Any) -> Problem:
     location: Location = tuple(detail["loc"])
     if detail["type"] == "missing":
         return tree.problem(location[:-1], f"the key {location[-1]!r} is missing")
     if detail["type"] == "extra_forbidden":
-        known = _fields(model, location[:-1])
+        known = _fields(schema, location[:-1])
         message = f"unknown key {location[-1]!r}{suggest(str(location[-1]), known)}"
         hint = "" if "did you mean" in message else f"; expected one of: {', '.join(known)}"
         return tree.problem(location, message + hint, key=True)
@@ -360,10 +373,9 @@ def _where(location: Location) -> str:
     return f"{named[-1]}: " if named else ""
 
 
-def _fields(model: type[BaseModel], location: Sequence[str | int]) -> list[str]:
-    """The keys that the model knows at a location, found by walking its JSON Schema."""
-    schema: dict[str, Any] = model.model_json_schema()
-    node: dict[str, Any] = schema
+def _fields(schema: dict[str, Any], location: Sequence[str | int]) -> list[str]:
+    """The keys that a model knows at a location, found by walking its JSON Schema."""
+    node = schema
     for part in location:
         node = _step(schema, node, part)
     return sorted(_resolve(schema, node).get("properties", {}))

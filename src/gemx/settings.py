@@ -28,7 +28,7 @@ ModelName = Annotated[str, Field(min_length=1, max_length=300)]
 
 
 class _Json(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class EndpointConfig(_Json):
@@ -80,10 +80,10 @@ class Profile(YamlModel):
     gemx: Literal["profile/v1"]
     title: Line
     model: ModelName | None = None
-    temperature: Annotated[float, Field(ge=0, le=2, strict=False)] | None = None
+    temperature: Temperature | None = None
     max_output_tokens: Annotated[int, Field(ge=1)] | None = None
     thinking: Thinking | None = None
-    timeout: Annotated[float, Field(gt=0, le=86_400, strict=False)] | None = None
+    timeout: Timeout | None = None
     system: Line | None = None
 
 

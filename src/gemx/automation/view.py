@@ -173,16 +173,14 @@ def _values(result: Result) -> list[Block]:
 
 
 def _computed(item: Prescription) -> Row | None:
-    """What code computed of a prescription row that holds: its pump rate, or its total by weight."""
+    """What code computed of a prescription row: its pump rate, or its total by weight."""
     dosage = item.posologia
-    if dosage is None or item.condicao:
-        return None
-    value = dosage.velocidade or dosage.dose_total
-    if value is None:
+    value = (dosage.velocidade or dosage.dose_total) if dosage else None
+    if dosage is None or value is None:
         return None
     concentration = item.diluicao.concentracao if item.diluicao else None
-    remark = f"{_amount(dosage.dose)}{f' · {_amount(concentration)}' if concentration else ''}"
-    return Row((item.farmaco, _amount(value), remark))
+    remarks = ("a confirmar" if item.condicao else "", _amount(dosage.dose), _amount(concentration))
+    return Row((item.farmaco, _amount(value), " · ".join(remark for remark in remarks if remark)))
 
 
 def _rest(answer: Answer, sources: _Sources) -> list[Block]:

@@ -11,15 +11,19 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from gemx import library, places
-from gemx.clinical.quantity import Quantity, parse_quantity
+from gemx.clinical.quantity import Quantity, parse_quantity, parse_unit
 from gemx.errors import InputError, InvalidFileError, Problem
 from gemx.library import Identifier, Line, YamlModel
 
 HEADER = "drug/v1"
+_LONGEST_QUANTITY = 60
+_CONTENTS = ({"mass": 1}, {"activity": 1}, {"equivalents": 1}, {"substance": 1})
 
 
 def _quantity(value: object) -> object:
     if isinstance(value, str):
+        if len(value) > _LONGEST_QUANTITY:
+            raise ValueError(f"expected a number and its unit, not {len(value)} characters")
         try:
             return parse_quantity(value)
         except InputError as exc:
@@ -33,7 +37,21 @@ def _positive(quantity: Quantity) -> Quantity:
     return quantity
 
 
+def _content(quantity: Quantity) -> Quantity:
+    if parse_unit(quantity.unit).dimensions not in _CONTENTS:
+        raise ValueError(f"expected a mass, U, mEq or mmol, not {quantity}")
+    return quantity
+
+
+def _volume(quantity: Quantity) -> Quantity:
+    if parse_unit(quantity.unit).dimensions != {"volume": 1}:
+        raise ValueError(f"expected a volume, not {quantity}")
+    return quantity
+
+
 QuantityField = Annotated[Quantity, BeforeValidator(_quantity, json_schema_input_type=str), AfterValidator(_positive)]
+ContentField = Annotated[QuantityField, AfterValidator(_content)]
+VolumeField = Annotated[QuantityField, AfterValidator(_volume)]
 
 
 class Source(YamlModel):
@@ -50,7 +68,7 @@ class Reconstitution(YamlModel):
     """What a powder is dissolved in, before any dilution."""
 
     diluent: Line
-    volume: QuantityField
+    volume: VolumeField
 
 
 class Presentation(YamlModel):
@@ -58,8 +76,8 @@ class Presentation(YamlModel):
 
     id: Identifier
     text: Line
-    mass: QuantityField | None = None
-    volume: QuantityField | None = None
+    mass: ContentField | None = None
+    volume: VolumeField | None = None
     reconstitution: Reconstitution | None = None
     source: str
 
@@ -91,6 +109,13 @@ class Drug(YamlModel):
         unknown = sorted(set(used) - set(self.sources))
         if unknown:
             raise ValueError(f"the source {unknown[0]!r} is not under `sources`")
+        return self
+
+    @model_validator(mode="after")
+    def _presentations_differ(self) -> Drug:
+        identifiers = [item.id for item in self.presentations]
+        if twice := sorted({name for name in identifiers if identifiers.count(name) > 1}):
+            raise ValueError(f"the presentation {twice[0]!r} stands twice")
         return self
 
     def presentation(self, identifier: str) -> Presentation | None:
