@@ -87,14 +87,13 @@ def read_stdin() -> str:
 def passages(text: str, stem: str, source: str) -> list[Passage]:
     """The sections of a Markdown text, one a heading, or its paragraphs where it has none; empty ones are left out.
 
-    A section's id is `<stem>#<explicit {#id} or the heading's slug>`; a paragraph's, `<stem>#<number>`.
+    A section's id is `<stem>#<explicit {#id} or the heading's slug>`; a paragraph's, also before the first heading,
+    `<stem>#<number>`. An id that stands twice is returned twice.
     """
     headings = list(_HEADING.finditer(text))
-    if not headings:
-        return list(_paragraphs(text, stem, source))
-    ends = [heading.start() for heading in headings[1:]] + [len(text)]
-    sections = (_section(text, heading, end, stem, source) for heading, end in zip(headings, ends, strict=True))
-    return [section for section in sections if section.text]
+    ends = [heading.start() for heading in headings] + [len(text)]
+    sections = (_section(text, heading, end, stem, source) for heading, end in zip(headings, ends[1:], strict=True))
+    return [*_paragraphs(text[: ends[0]], stem, source), *(section for section in sections if section.text)]
 
 
 def _section(text: str, heading: re.Match[str], end: int, stem: str, source: str) -> Passage:

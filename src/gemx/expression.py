@@ -31,6 +31,14 @@ _ORDER: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
+@dataclass(frozen=True)
+class Interval:
+    """A number that is not known but lies from `low` to `high`; a comparison that all of it decides is decided."""
+
+    low: Decimal
+    high: Decimal
+
+
 class ExpressionError(ValueError):
     """What is wrong with an expression; `column` counts from 1."""
 
@@ -49,8 +57,11 @@ class Expression:
     _evaluate: Callable[[Mapping[str, Any]], Any]
 
     def evaluate(self, values: Mapping[str, Any]) -> Any:
-        """The value under `values`; a name that is not there is null. Raises ExpressionError on unlike types."""
-        return self._evaluate(values)
+        """The value under `values`; a name that is not there, or an interval by itself, is null.
+
+        Raises ExpressionError on unlike types.
+        """
+        return _logical(self._evaluate(values))
 
 
 _Node = Callable[[Mapping[str, Any]], Any]
@@ -183,10 +194,14 @@ def _name(dotted: str) -> _Node:
 
 def _not(node: _Node) -> _Node:
     def negate(values: Mapping[str, Any]) -> Any:
-        value = node(values)
+        value = _logical(node(values))
         return None if value is None else not value
 
     return negate
+
+
+def _logical(value: Any) -> Any:
+    return None if isinstance(value, Interval) else value
 
 
 # Both operands are always evaluated, so that one sample shows every wrong comparison in an expression.
@@ -194,7 +209,7 @@ def _not(node: _Node) -> _Node:
 
 def _or(left: _Node, right: _Node) -> _Node:
     def either(values: Mapping[str, Any]) -> Any:
-        first, second = left(values), right(values)
+        first, second = _logical(left(values)), _logical(right(values))
         if first:
             return first
         return second if second or first is not None else None
@@ -204,7 +219,7 @@ def _or(left: _Node, right: _Node) -> _Node:
 
 def _and(left: _Node, right: _Node) -> _Node:
     def both(values: Mapping[str, Any]) -> Any:
-        first, second = left(values), right(values)
+        first, second = _logical(left(values)), _logical(right(values))
         if first is not None and not first:
             return first
         return second if first is not None or (second is not None and not second) else None
@@ -217,6 +232,8 @@ def _compare(token: _Token, left: _Node, right: _Node) -> _Node:
         first, second = _exact(left(values)), _exact(right(values))
         if first is None or second is None:
             return None
+        if isinstance(first, Interval) or isinstance(second, Interval):
+            return _decided(token, first, second)
         if _family(first) != _family(second):
             raise ExpressionError(f"{token.text} compares unlike values: {first!r} and {second!r}", token.column)
         if token.text == "==":
@@ -228,6 +245,27 @@ def _compare(token: _Token, left: _Node, right: _Node) -> _Node:
         return _ORDER[token.text](first, second)
 
     return compare
+
+
+def _decided(token: _Token, left: object, right: object) -> bool | None:
+    """A comparison with an interval, where every value in it gives the same answer; else null."""
+    if not (_is_number(left) and _is_number(right)):
+        raise ExpressionError(f"{token.text} compares unlike values", token.column)
+    (low, high), (other_low, other_high) = _bounds(left), _bounds(right)
+    if token.text in ("==", "!="):
+        apart = high < other_low or other_high < low
+        return token.text == "!=" if apart else None
+    # An order is decided where its two extreme pairs agree.
+    verdicts = {_ORDER[token.text](low, other_high), _ORDER[token.text](high, other_low)}
+    return verdicts.pop() if len(verdicts) == 1 else None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Interval) or _family(value) == "number"
+
+
+def _bounds(value: Any) -> tuple[Decimal, Decimal]:
+    return (value.low, value.high) if isinstance(value, Interval) else (value, value)
 
 
 def _exact(value: Any) -> Any:

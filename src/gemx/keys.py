@@ -77,7 +77,9 @@ def _from_file(path: Path, name: str) -> str:
 
 def _from_command(command: list[str], name: str) -> str:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_COMMAND_SECONDS, check=True)
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_COMMAND_SECONDS, check=True
+        )
     except (OSError, subprocess.SubprocessError, UnicodeDecodeError) as exc:
         # The output may hold the key: only the command's name is told.
         raise ConfigError(f"{name}: the command {command[0]!r} gave no key") from exc

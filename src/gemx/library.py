@@ -1,8 +1,8 @@
 """Find and load named YAML: the only YAML reader.
 
 Reads YAML 1.2 core scalars with their positions and refuses what a reviewer would not see: duplicate keys, alias
-bombs, tags, control characters, numbers that are not finite. Knows where automations, profiles, templates and flows are looked for, and
-nothing of what they mean.
+bombs, tags, control characters, numbers that are not finite. Knows where automations, profiles, templates and flows
+are looked for, and nothing of what they mean.
 """
 
 from __future__ import annotations
@@ -167,6 +167,15 @@ def check_header(tree: Tree, *headers: str) -> str:
     return header  # pyright: ignore[reportUnknownVariableType]
 
 
+def refuse_twice(kind: str, names: Iterable[str]) -> None:
+    """For validators: raise ValueError where a name stands twice."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"the {kind} {name!r} stands twice")
+        seen.add(name)
+
+
 def suggest(name: str, known: Iterable[str]) -> str:
     """`; did you mean 'x'?`, or nothing."""
     near = difflib.get_close_matches(name, list(known), n=1)
@@ -300,7 +309,7 @@ class _Reader:
     def _check(self, event: Any) -> None:
         if event.tag not in (None, "!", "tag:yaml.org,2002:str"):
             self.problems.append(self._problem(event, f"the tag {event.tag} is not read"))
-        if printable(event.value) != event.value:
+        if not event.value.isprintable() and printable(event.value) != event.value:
             self.problems.append(self._problem(event, "a control character, or one that turns the direction of text"))
 
     def _scalar(self, event: Any) -> Any:

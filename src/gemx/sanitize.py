@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
-_KEPT = "\n\t"
-_BIDIRECTIONAL = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u061c"
+# New lines and tabs; and the joiner that many emoji are written with.
+_KEPT = "\n\t\u200d"
+_INVISIBLE = ("Cc", "Cf", "Cs")
+_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
 
 
 def printable(text: str) -> str:
-    """The text without control characters (new lines and tabs stay) and without direction overrides."""
+    """The text without escape sequences, control characters and invisible ones, such as direction overrides."""
     if text.isprintable():
-        return text if not any(char in _BIDIRECTIONAL for char in text) else _strip(text)
-    return _strip(text)
-
-
-def _strip(text: str) -> str:
+        return text
     return "".join(
-        char
-        for char in text
-        if char in _KEPT or (unicodedata.category(char) not in ("Cc", "Cs") and char not in _BIDIRECTIONAL)
+        char for char in _SEQUENCE.sub("", text) if char in _KEPT or unicodedata.category(char) not in _INVISIBLE
     )

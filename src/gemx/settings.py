@@ -120,8 +120,15 @@ class Settings:
 def load(profile: str | None = None) -> Settings:
     """Read config.json and the profile of the flag, of GEMX_PROFILE or of the config. Raises ConfigError."""
     config = load_config(places.config_file())
-    name = profile or os.environ.get("GEMX_PROFILE") or config.profile
+    name = profile or _named_profile(os.environ.get("GEMX_PROFILE") or config.profile)
     return Settings(config, load_profile(name) if name else None, name)
+
+
+def _named_profile(name: str | None) -> str | None:
+    # Only a flag may name a file of the current folder: what a folder holds must not choose a model by itself.
+    if name and (name.endswith((".yaml", ".yml")) or "/" in name) and not Path(name).expanduser().is_absolute():
+        raise ConfigError(f"the profile {name!r} is a relative path", hint="give a profile's name, or a whole path")
+    return name
 
 
 def load_profile(name: str) -> Profile:

@@ -18,6 +18,7 @@ from gemx.automation.schema import Regimen, SourceReference
 from gemx.clinical import answer
 from gemx.clinical.answer import Amount, Answer, Citation
 from gemx.clinical.formulary import Presentation
+from gemx.clinical.inputs import UNKNOWN
 from gemx.clinical.quantity import Quantity, convert
 
 Entry = TypeVar("Entry")
@@ -29,7 +30,11 @@ class _Composer:
     facts: Facts
 
     def text(self, template: str) -> str:
-        return " ".join(templates.render(template, self.facts.texts).split())
+        text = " ".join(templates.render(template, self.facts.texts).split())
+        for definition in self.facts.patient.definitions.values():
+            if definition.unit:
+                text = text.replace(f"{UNKNOWN} {definition.unit}", UNKNOWN)
+        return text
 
     def optional(self, template: str | None) -> str | None:
         return self.text(template) if template is not None else None
@@ -54,7 +59,10 @@ class _Composer:
 
 
 def compose(protocol: Protocol, facts: Facts) -> Answer:
-    """The answer that the automation's data gives for these facts."""
+    """The answer that the automation's data gives for these facts.
+
+    A finding that cannot be judged is left out: it would stand beside its opposite. What is missing is listed.
+    """
     composer = _Composer(protocol, facts)
     automation = protocol.automation
     return Answer(
@@ -86,10 +94,11 @@ def _assessments(composer: _Composer) -> list[answer.Assessment]:
     return [
         answer.Assessment(
             achado=composer.text(entry.finding),
-            interpretacao=_marked(composer.text(entry.interpretation), unknown),
+            interpretacao=composer.text(entry.interpretation),
             fontes=_citations(entry.sources),
         )
         for entry, unknown in composer.judged(composer.protocol.automation.assessment)
+        if unknown is None
     ]
 
 
@@ -150,6 +159,7 @@ def _prescription(composer: _Composer, order: int, regimen: Regimen, unknown: st
             peso_tipo="informado" if weight is not None else None,
             dose_total=_amount(computed.total) if ordered.by_weight else None,
             dose_diaria=_amount(computed.daily),
+            volume=_amount(computed.volume),
             via=regimen.route,
             intervalo_h=regimen.interval_h,
             velocidade=_amount(computed.rate),

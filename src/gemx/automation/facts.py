@@ -16,6 +16,7 @@ from gemx.clinical.inputs import Patient
 from gemx.clinical.numbers import format_number
 from gemx.clinical.prescription import Computed, Order, compute
 from gemx.errors import InputError
+from gemx.expression import Interval
 
 INDETERMINATE = "indeterminável"
 _COUNTED = {"pontos": "ponto", "critérios": "critério"}
@@ -33,29 +34,28 @@ class Fact:
 
     @property
     def shown(self) -> str:
-        """The value alone, in pt-BR."""
+        """The value alone, in pt-BR, or the range that the missing data leave it."""
         value = self.result.value
-        return INDETERMINATE if value is None else format_number(value, self.digits)
+        if value is not None:
+            return format_number(value, self.digits)
+        low, high = self.result.range or (None, None)
+        if low is None or high is None:
+            return INDETERMINATE
+        return f"entre {format_number(low, self.digits)} e {format_number(high, self.digits)}"
 
     @property
     def measured(self) -> str:
         """The value with its unit, in pt-BR."""
-        unit = self.result.unit if self.result.determinable else ""
+        unit = "" if self.shown == INDETERMINATE else self.result.unit
         one = self.result.value == 1 and unit in _COUNTED
         return f"{self.shown} {_COUNTED[unit] if one else unit}".rstrip()
 
     @property
     def detail(self) -> str:
-        """The interpretation, or what is missing and what the value could still be."""
+        """The interpretation, or what is missing."""
         if self.result.determinable:
             return self.result.interpretation
-        return f"falta {', '.join(self.missing)}{self._range()}"
-
-    def _range(self) -> str:
-        low, high = self.result.range or (None, None)
-        if low is None or high is None:
-            return ""
-        return f" (possível: {format_number(low, self.digits)} a {format_number(high, self.digits)})"
+        return f"{INDETERMINATE}: falta {', '.join(self.missing)}"
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Facts:
         by_name = {fact.name: fact for fact in self.calculated}
         labels: dict[str, None] = {}
         for name in sorted(names):
-            if self.values.get(name) is not None:
+            if not _unknown(self.values.get(name)):
                 continue
             found = by_name[name].missing if name in by_name else (self.patient.definitions[name].label,)
             labels.update(dict.fromkeys(found))
@@ -88,13 +88,22 @@ def compute_facts(protocol: Protocol, patient: Patient) -> Facts:
     for use in protocol.automation.calculators:
         fact = _run(use, values, {item.name: item for item in facts}, patient)
         facts.append(fact)
-        values[use.name] = fact.result.value
+        values[use.name] = fact.result.value if fact.result.determinable else _interval(fact.result)
     texts = {name: patient.shown(name) for name in values if name in patient.definitions}
     texts |= {fact.name: fact.shown for fact in facts}
     weight = patient.values.get("peso")
     kilograms = weight if isinstance(weight, Decimal) else None
     regimens = {item.id: _compute(item, protocol, kilograms) for item in protocol.automation.regimens}
     return Facts(patient, tuple(facts), regimens, values, texts)
+
+
+def _interval(result: Result) -> Interval | None:
+    low, high = result.range or (None, None)
+    return None if low is None or high is None else Interval(low, high)
+
+
+def _unknown(value: object) -> bool:
+    return value is None or isinstance(value, Interval)
 
 
 def order_of(regimen: Regimen, protocol: Protocol) -> Order:
@@ -139,6 +148,6 @@ def _labels(
 ) -> list[str]:
     labels: list[str] = []
     for name in sorted(names):
-        if values.get(name) is None:
+        if _unknown(values.get(name)):
             labels.extend(earlier[name].missing if name in earlier else (patient.definitions[name].label,))
     return labels

@@ -17,7 +17,7 @@ from gemx.clinical import formulary, inputs
 from gemx.clinical.formulary import Formulary
 from gemx.clinical.inputs import Inputs
 from gemx.documents import Passage
-from gemx.errors import InputError, InvalidFileError, Problem
+from gemx.errors import InputError, InvalidFileError, NotFoundError, Problem
 from gemx.library import Found, Tree
 
 Part = TypeVar("Part")
@@ -65,11 +65,27 @@ def load_case(path: Path) -> Case:
     case, tree = library.load(path, Case, CASE_HEADER)
     raw = library.read(path, numbers_as_text=True).data["inputs"]
     try:
-        inputs.read_patient(raw, inputs.load_inputs())
+        patient = inputs.read_patient(raw, inputs.load_inputs())
     except InputError as exc:
         message = "; ".join(exc.message.splitlines())
         raise InvalidFileError([tree.problem(("inputs",), message)]) from exc
+    absent = inputs.missing(_required_by(tree, case), patient)
+    if absent:
+        message = f"{case.automation} cannot run without: {', '.join(definition.id for definition in absent)}"
+        raise InvalidFileError([tree.problem(("inputs",), message)])
     return case
+
+
+def _required_by(tree: Tree, case: Case) -> list[str]:
+    """The inputs that a case's automation requires; it stands in the folder above, or among those that gemx finds."""
+    beside = tree.path.absolute().parent.parent / f"{case.automation}.yaml"
+    try:
+        found = library.find("automations", str(beside) if beside.is_file() else case.automation)
+    except NotFoundError as exc:
+        raise InvalidFileError([tree.problem(("automation",), exc.message)]) from exc
+    automation, _ = library.load(found.path, Automation, HEADER)
+    definitions = inputs.load_inputs()
+    return [name for name in automation.required if name in definitions]
 
 
 def _collect(problems: list[Problem], load_part: Callable[[], Part], otherwise: Part) -> Part:

@@ -6,12 +6,13 @@ refers to.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from gemx import expression, templates
-from gemx.clinical.formulary import QuantityField
+from gemx import expression, library, templates
+from gemx.clinical.formulary import DoseField, VolumeField
 from gemx.clinical.inputs import ExactNumber
 from gemx.expression import ExpressionError
 from gemx.library import Day, Identifier, Line, YamlModel
@@ -19,6 +20,7 @@ from gemx.library import Day, Identifier, Line, YamlModel
 HEADER = "automation/v1"
 CASE_HEADER = "case/v1"
 SECTIONS = ("avaliacao", "farmacoterapia", "criterios_decisao", "checklist")
+_LONGEST_EXPRESSION = 500
 
 
 def _expression(text: str) -> str:
@@ -29,17 +31,18 @@ def _expression(text: str) -> str:
     return text
 
 
-_PLACEHOLDER_ONLY = "only {{ name }} may stand in a text"
+_PLACEHOLDER = re.compile(r"\{\{\s*[a-z_][a-z0-9_]*\s*\}\}")
+_BRACES = re.compile(r"\{\{|\}\}|\{%|\{#")
 
 
 def _text(text: str) -> str:
-    if "{%" in text or "{#" in text:
-        raise ValueError(_PLACEHOLDER_ONLY)
     templates.variables(text)
+    if wrong := _BRACES.search(_PLACEHOLDER.sub("", text)):
+        raise ValueError(f"only {{{{ name }}}} may stand in a text; here is a {wrong[0]!r} that is no part of one")
     return text
 
 
-When = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_expression)]
+When = Annotated[str, Field(min_length=1, max_length=_LONGEST_EXPRESSION), AfterValidator(_expression)]
 TextTemplate = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"\S"), AfterValidator(_text)]
 PromptTemplate = Annotated[str, Field(min_length=1, max_length=50_000, pattern=r"\S"), AfterValidator(_text)]
 
@@ -60,6 +63,12 @@ class Maintenance(YamlModel):
     author: Line
     reviewed: Day
     next_review: Day
+
+    @model_validator(mode="after")
+    def _review_comes_later(self) -> Maintenance:
+        if self.next_review <= self.reviewed:
+            raise ValueError(f"the next review, {self.next_review}, must come after the last, {self.reviewed}")
+        return self
 
 
 class SourceReference(YamlModel):
@@ -86,6 +95,8 @@ class CalculatorUse(YamlModel):
         for parameter, value in self.inputs.items():
             if not isinstance(value, (str, int, float, bool)):
                 raise ValueError(f"{parameter}: expected an expression or a literal")
+            if isinstance(value, str) and len(value) > _LONGEST_EXPRESSION:
+                raise ValueError(f"{parameter}: an expression has at most {_LONGEST_EXPRESSION} characters")
             if isinstance(value, str):
                 _expression(value)
         return self
@@ -104,7 +115,7 @@ class DilutionEntry(YamlModel):
     """A diluent and how much of it is added."""
 
     diluent: Line
-    volume: QuantityField
+    volume: VolumeField
 
 
 class Regimen(YamlModel):
@@ -119,13 +130,13 @@ class Regimen(YamlModel):
     presentation: Identifier
     quantity: ExactNumber | None = Field(default=None, gt=0, le=1000)
     dilution: DilutionEntry | None = None
-    dose: QuantityField
+    dose: DoseField
     interval_h: ExactNumber | None = Field(default=None, gt=0, le=720)
     route: Line
     access: Line | None = None
     infusion_time: Line | None = None
     duration: Line | None = None
-    maximum: QuantityField | None = None
+    maximum: DoseField | None = None
     titration: TextTemplate | None = None
     renal: TextTemplate | None = None
     monitoring: TextTemplate | None = None
@@ -205,6 +216,18 @@ class Automation(YamlModel):
     prompt: PromptTemplate
     output: Output | None = None
 
+    @field_validator("regimens")
+    @classmethod
+    def _regimens_differ(cls, regimens: list[Regimen]) -> list[Regimen]:
+        library.refuse_twice("regimen", [regimen.id for regimen in regimens])
+        return regimens
+
+    @field_validator("knowledge")
+    @classmethod
+    def _knowledge_differs(cls, knowledge: list[str]) -> list[str]:
+        library.refuse_twice("file", knowledge)
+        return knowledge
+
     @model_validator(mode="after")
     def _contract_is_whole(self) -> Automation:
         needs = {"title": self.title, "guideline": self.guideline, "maintenance": self.maintenance}
@@ -214,6 +237,9 @@ class Automation(YamlModel):
         protocol = (self.assessment, self.regimens, self.criteria, self.checklist, self.avoid, self.disposition)
         if not self.output and any(protocol):
             raise ValueError("protocol data needs `output: {contract: protocolo/v1}`")
+        by_section = dict(zip(SECTIONS, protocol, strict=False))
+        if empty := [name for name in (self.output.sections if self.output else []) if not by_section[name]]:
+            raise ValueError(f"`sections` has {empty[0]}, and there is nothing to put in it")
         return self
 
     @property

@@ -256,6 +256,7 @@ def _dosage(item: Prescription) -> str:
         "bomba": _amount(dosage.velocidade),
         "a cada": f"{format_number(dosage.intervalo_h)} h" if dosage.intervalo_h is not None else "",
         "por dia": _amount(dosage.dose_diaria),
+        "volume da dose": _amount(dosage.volume),
         "via": dosage.via or "",
         "máximo": _amount(dosage.dose_maxima),
         "peso": f"{format_number(dosage.peso_kg)} kg" if dosage.peso_kg is not None else "",
@@ -315,7 +316,12 @@ def _tokens(result: Result) -> str:
 
 
 def _amount(amount: Amount | None) -> str:
-    return "" if amount is None else f"{_decimal(amount.valor)} {amount.unidade}"
+    return "" if amount is None else f"{_decimal(amount.valor)} {_unit(amount.unidade)}"
+
+
+def _unit(unit: str) -> str:
+    # "10 U" has been read as 100: Brazil's safety protocol has the word written out.
+    return "/".join("unidades" if part in ("U", "UI") else part for part in unit.split("/"))
 
 
 def _decimal(value: Decimal) -> str:

@@ -77,6 +77,11 @@ def _run(argv: Sequence[str]) -> int:
         code: Any = command.main(list(argv), prog_name="gemx", standalone_mode=False)
     except typer.Exit as exc:
         return exc.exit_code
+    except SystemExit as exc:
+        # Click makes an exit of its own of a closed pipe, whatever standalone_mode says.
+        if isinstance(exc.__context__, BrokenPipeError):
+            raise exc.__context__ from None
+        raise
     except typer.Abort as exc:
         raise StoppedError("interrupted") from exc
     except typer.TyperException as exc:

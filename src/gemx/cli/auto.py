@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from gemx.cli import options, output
-from gemx.errors import ContractError, InputError, InvalidFileError, NotFoundError, TruncatedError, UsageError
+from gemx.errors import (
+    ContractError,
+    InputError,
+    InvalidFileError,
+    NotFoundError,
+    StorageError,
+    TruncatedError,
+    UsageError,
+)
 
 if TYPE_CHECKING:
     from gemx.automation.protocol import Protocol
@@ -107,8 +115,11 @@ def new(
     if path.exists():
         raise UsageError(f"{path} exists already", hint="choose another name, or edit the file")
     text = (files("gemx.automation") / "skeleton.yaml").read_text(encoding="utf-8")
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(text.replace("NAME", name), encoding="utf-8")
+    try:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text.replace("NAME", name), encoding="utf-8")
+    except OSError as exc:
+        raise StorageError(f"cannot write {path}: {exc.strerror}") from exc
     output.result(str(path))
     output.note(f"edit it, then: gemx auto validate {path}")
 
@@ -280,9 +291,10 @@ def _deliver(result: Result, format: Format | None, out: Path | None, *, as_json
 def _failure(result: Result) -> ContractError | TruncatedError | None:
     if result.findings:
         problems = "\n".join(f"  {finding.code}: {finding}" for finding in result.findings)
-        return ContractError(f"the answer of {result.model} is not valid:\n{problems}", hint="try --repair 2")
+        hint = options.RAISE_LIMIT if result.reply.finish_reason == "length" else "try --repair 2"
+        return ContractError(f"the answer of {result.model} is not valid:\n{problems}", hint=hint)
     if result.reply.finish_reason == "length":
-        return TruncatedError("the answer was cut at the token limit", hint="raise it with -o max_output_tokens=N")
+        return TruncatedError("the answer was cut at the token limit", hint=options.RAISE_LIMIT)
     return None
 
 

@@ -132,9 +132,10 @@ def _deliver(request: Request, reply: Reply, out: Path | None, *, as_json: bool,
 def _failure(reply: Reply) -> ContractError | TruncatedError | None:
     if reply.problems:
         problems = "\n".join(f"  {problem}" for problem in reply.problems)
-        return ContractError(f"the answer does not satisfy the schema:\n{problems}", hint="try --repair 2")
+        hint = options.RAISE_LIMIT if reply.finish_reason == "length" else "try --repair 2"
+        return ContractError(f"the answer does not satisfy the schema:\n{problems}", hint=hint)
     if reply.finish_reason == "length":
-        return TruncatedError("the answer was cut at the token limit", hint="raise it with -o max_output_tokens=N")
+        return TruncatedError("the answer was cut at the token limit", hint=options.RAISE_LIMIT)
     return None
 
 

@@ -10,6 +10,8 @@ import typer
 
 from gemx.errors import UsageError
 
+RAISE_LIMIT = "raise it with -o max_output_tokens=N, or a local model's context with -o context=N"
+
 Model = Annotated[
     str | None,
     typer.Option("-m", "--model", metavar="MODEL", help="gemini:NAME, gguf:NAME|PATH.gguf, openai:NAME or extractive."),

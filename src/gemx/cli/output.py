@@ -85,7 +85,7 @@ def envelope(data: Any, exit_code: int = 0, errors: Sequence[dict[str, Any]] = (
         "data": data,
         "errors": list(errors),
     }
-    return json.dumps(content, ensure_ascii=False, indent=2, default=_number)
+    return _escaped(json.dumps(content, ensure_ascii=False, indent=2, default=_number))
 
 
 def as_json(data: Any, exit_code: int = 0, errors: Sequence[dict[str, Any]] = ()) -> None:
@@ -96,6 +96,13 @@ def as_json(data: Any, exit_code: int = 0, errors: Sequence[dict[str, Any]] = ()
 def raw(text: str) -> None:
     """Text that is already safe, such as an envelope, to stdout."""
     print(text)
+
+
+def _escaped(text: str) -> str:
+    """JSON whose foreign text keeps what `printable` would take out, as escapes: JSON itself escapes only a part."""
+    if printable(text) == text:
+        return text
+    return "".join(char if printable(char) else f"\\u{ord(char):04x}" for char in text)
 
 
 def _number(value: Any) -> Any:
@@ -125,7 +132,7 @@ def write_file(path: Path, text: str) -> None:
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
+            file.write(printable(text))
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)

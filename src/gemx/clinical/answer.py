@@ -95,6 +95,7 @@ class Dosage(Part):
     peso_tipo: Short | None = None
     dose_total: Amount | None = None
     dose_diaria: Amount | None = None
+    volume: Amount | None = None
     via: Short | None = None
     intervalo_h: Number | None = None
     velocidade: Amount | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from gemx import library, places
 from gemx.clinical.quantity import Quantity, parse_quantity, parse_unit
@@ -49,9 +49,18 @@ def _volume(quantity: Quantity) -> Quantity:
     return quantity
 
 
+def _dose(quantity: Quantity) -> Quantity:
+    # A dose is a content or a volume, per kg or per time where the regimen says so.
+    given = {name: power for name, power in parse_unit(quantity.unit).dimensions.items() if power > 0}
+    if given not in (*_CONTENTS, {"volume": 1}):
+        raise ValueError(f"expected a dose, not {quantity}")
+    return quantity
+
+
 QuantityField = Annotated[Quantity, BeforeValidator(_quantity, json_schema_input_type=str), AfterValidator(_positive)]
 ContentField = Annotated[QuantityField, AfterValidator(_content)]
 VolumeField = Annotated[QuantityField, AfterValidator(_volume)]
+DoseField = Annotated[QuantityField, AfterValidator(_dose)]
 
 
 class Source(YamlModel):
@@ -111,12 +120,11 @@ class Drug(YamlModel):
             raise ValueError(f"the source {unknown[0]!r} is not under `sources`")
         return self
 
-    @model_validator(mode="after")
-    def _presentations_differ(self) -> Drug:
-        identifiers = [item.id for item in self.presentations]
-        if twice := sorted({name for name in identifiers if identifiers.count(name) > 1}):
-            raise ValueError(f"the presentation {twice[0]!r} stands twice")
-        return self
+    @field_validator("presentations")
+    @classmethod
+    def _presentations_differ(cls, presentations: list[Presentation]) -> list[Presentation]:
+        library.refuse_twice("presentation", [item.id for item in presentations])
+        return presentations
 
     def presentation(self, identifier: str) -> Presentation | None:
         """The presentation of that id."""

@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import combinations, product
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,10 +25,12 @@ from gemx.library import Identifier, Line, YamlModel
 HEADER = "inputs/v1"
 Value = Decimal | str | bool | tuple[str, ...] | None
 
+UNKNOWN = "não informado"
 _TRUE = {"sim", "s", "true", "verdadeiro", "yes"}
 _FALSE = {"nao", "n", "false", "falso", "no"}
 _UNKNOWN = {"desconhecido", "desconhecida", "ignorado"}
-_DENIED = {"", "nega", "nenhuma", "nenhum", "[]"}
+_DENIED = {"", "nega", "nenhuma", "nenhum", "[]", "nega alergia", "nega alergias", "sem alergia", "sem alergias"}
+_DENIAL = ("nega ", "sem ", "nao ")
 _TIME = re.compile(r"([01]?\d|2[0-3])[:h]([0-5]\d)")
 _NUMBER_AND_UNIT = re.compile(r"\s*(?P<number>[-+]?[\d.,]*\d[\d.,]*(?:[eE][-+]?\d+)?)\s*(?P<unit>\D.*)?", re.ASCII)
 _MAX_TEXT = 200
@@ -39,6 +42,10 @@ def _exact(value: object) -> object:
 
 
 ExactNumber = Annotated[Decimal, BeforeValidator(_exact, json_schema_input_type=float)]
+
+
+def _within(inner: Sequence[Decimal], outer: Sequence[Decimal]) -> bool:
+    return outer[0] <= inner[0] and inner[1] <= outer[1]
 
 
 class Absent(YamlModel):
@@ -73,11 +80,13 @@ class InputDefinition(YamlModel):
             raise ValueError("a number needs `hard: [lowest, highest]`")
         if (self.kind == "choice") != bool(self.choices):
             raise ValueError("`choices` belongs to, and is needed by, `kind: choice`")
-        if self.kind != "number" and (self.units or self.hard or self.plausible):
-            raise ValueError("`units`, `hard` and `plausible` belong to `kind: number`")
+        if self.kind != "number" and (self.unit or self.units or self.hard or self.plausible):
+            raise ValueError("`unit`, `units`, `hard` and `plausible` belong to `kind: number`")
         for bounds in (self.hard, self.plausible):
             if bounds and bounds[0] >= bounds[1]:
                 raise ValueError(f"the lowest value, {bounds[0]}, must be below the highest, {bounds[1]}")
+        if self.hard and self.plausible and not _within(self.plausible, self.hard):
+            raise ValueError("`plausible` must lie inside `hard`")
         if any(factor <= 0 for factor in self.units.values()):
             raise ValueError("a unit's factor must be above zero")
         return self
@@ -176,13 +185,32 @@ def sample(definition: InputDefinition) -> Value:
     return samples.get(definition.kind, "texto")
 
 
+def _trials(names: Sequence[str], samples: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+    """Values under which no comparison hides behind another one.
+
+    A null operand decides nothing: with all but two names null, every comparison of those two is reached.
+    """
+    for chosen in ((), *combinations(names, 1), *combinations(names, 2)):
+        for values in product(*(_sides(samples.get(name)) for name in chosen)):
+            yield dict(zip(chosen, values, strict=True))
+
+
+def _sides(value: Any) -> tuple[Any, ...]:
+    if isinstance(value, bool):
+        return True, False
+    return (value, Decimal(10) ** 9, -(Decimal(10) ** 9)) if isinstance(value, Decimal) else (value,)
+
+
 def expression_error(source: str, samples: Mapping[str, Any], definitions: Inputs) -> str | None:
     """What keeps an expression over inputs from ever being judged: unlike types, or a choice that does not exist."""
     try:
         parsed = expression.parse(source)
-        parsed.evaluate(samples)
+        for values in _trials(sorted(parsed.names), samples):
+            parsed.evaluate(values)
     except expression.ExpressionError as exc:
         return f"{exc} (character {exc.column} of the expression {source!r})"
+    if unknown := sorted(parsed.names - set(samples)):
+        return f"{unknown[0]!r} is not known here{library.suggest(unknown[0], samples)}"
     for name, text in parsed.texts:
         choices = definitions[name].choices if name in definitions else {}
         if choices and text not in choices:
@@ -272,7 +300,12 @@ def _list(value: Any) -> tuple[str, ...] | None:
         return None
     if not isinstance(items, list) or not all(isinstance(item, str) and item.strip() for item in items):  # pyright: ignore[reportUnknownVariableType]
         raise InputError(f"esperada uma lista de itens separados por vírgula, ou nega, não {_shown(value)}")
-    return tuple(str(item).strip() for item in items)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    named = [str(item).strip() for item in items]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    if len(named) == 1 and _fold(named[0]) in _DENIED:
+        return ()
+    if any(_fold(item) in _DENIED or _fold(item).startswith(_DENIAL) for item in named):
+        raise InputError(f"{_shown(value)} nega e lista ao mesmo tempo; escreva só os itens, ou só nega")
+    return tuple(named)
 
 
 def _number(definition: InputDefinition, value: Any) -> Decimal | None:
@@ -330,7 +363,7 @@ def _assume(values: dict[str, Value], definitions: Inputs) -> None:
 
 def _show(value: Value, definition: InputDefinition) -> str:
     if value is None:
-        return "não informado"
+        return UNKNOWN
     if isinstance(value, bool):
         return "sim" if value else "não"
     if isinstance(value, Decimal):

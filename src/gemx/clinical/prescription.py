@@ -65,7 +65,8 @@ class Order:
 class Computed:
     """What follows from an order and a weight; None where it does not apply or the weight is unknown.
 
-    `rate` is in mL/h, in steps of 0.1 mL/h as pumps have them.
+    `volume` is what is drawn up for one dose. `rate` is in mL/h, in steps of 0.1 mL/h as pumps have them, and exact
+    where rounding would say zero.
     """
 
     quantity: Decimal | None
@@ -74,6 +75,7 @@ class Computed:
     concentration: Quantity | None
     total: Quantity | None
     daily: Quantity | None
+    volume: Quantity | None
     rate: Quantity | None
 
 
@@ -91,6 +93,7 @@ def compute(order: Order, weight_kg: Decimal | None) -> Computed:
         concentration=concentration,
         total=absolute if order.mode != "continua" else None,
         daily=_daily(order, absolute),
+        volume=_volume(order, absolute, concentration),
         rate=_rate(absolute, concentration) if order.mode == "continua" else None,
     )
 
@@ -151,6 +154,14 @@ def _daily(order: Order, absolute: Quantity | None) -> Quantity | None:
     return Quantity(absolute.value * _DAY / order.interval_h, absolute.unit)
 
 
+def _volume(order: Order, absolute: Quantity | None, concentration: Quantity | None) -> Quantity | None:
+    if order.mode == "continua" or absolute is None or concentration is None:
+        return None
+    if "volume" in parse_unit(absolute.unit).dimensions:
+        return convert(absolute, "mL")
+    return convert(absolute / concentration, "mL")
+
+
 def _rate(absolute: Quantity | None, concentration: Quantity | None) -> Quantity | None:
     if absolute is None:
         return None
@@ -160,4 +171,5 @@ def _rate(absolute: Quantity | None, concentration: Quantity | None) -> Quantity
         return None
     else:
         rate = convert(absolute / concentration, "mL/h")
-    return Quantity(rate.value.quantize(PUMP_STEP, rounding=ROUND_HALF_UP), "mL/h")
+    stepped = rate.value.quantize(PUMP_STEP, rounding=ROUND_HALF_UP)
+    return Quantity(stepped, "mL/h") if stepped else rate

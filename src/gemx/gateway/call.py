@@ -44,8 +44,8 @@ def structured(
 ) -> Reply:
     """A call whose text must be valid: what is wrong with it goes back to the model at most `repairs` times.
 
-    Stops early when the number of problems does not fall. The reply holds the value, or None and the problems; an
-    invalid answer is data, not an exception.
+    Stops early when the number of problems does not fall, and keeps the answer with the fewest. The reply holds the
+    value, or None, and the problems; an invalid answer is data, not an exception.
     """
     reply = _judged(call(request, policy, on_text=on_text), validate)
     attempts = reply.attempts
@@ -53,12 +53,15 @@ def structured(
         if not reply.problems:
             break
         request = replace(request, messages=(*request.messages, *_repair_turns(reply)))
-        repaired = _judged(call(request, policy, on_text=on_text), validate)
+        try:
+            repaired = _judged(call(request, policy, on_text=on_text), validate)
+        except GemxError as exc:
+            exc.attempts = (*attempts, *exc.attempts)
+            raise
         attempts += repaired.attempts
-        stuck = len(repaired.problems) >= len(reply.problems)
-        reply = repaired
-        if stuck:
+        if len(repaired.problems) >= len(reply.problems):
             break
+        reply = repaired
     return replace(reply, attempts=attempts)
 
 

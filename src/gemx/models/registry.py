@@ -13,7 +13,7 @@ _SUFFIX = ".gguf"
 def installed() -> list[str]:
     """The names of the models in the models folder."""
     folder = places.models_dir()
-    return sorted(path.stem for path in folder.glob(f"*{_SUFFIX}")) if folder.is_dir() else []
+    return sorted(path.stem for path in folder.glob(f"*{_SUFFIX}") if path.is_file()) if folder.is_dir() else []
 
 
 def path_of(name: str) -> Path:

@@ -94,14 +94,14 @@ def _kdigo_notes(inputs: Inputs) -> tuple[str, ...]:
     if "creatinine_48h_before" not in inputs and "creatinine" in inputs and "baseline_creatinine" in inputs:
         rise = inputs.number("creatinine") - inputs.number("baseline_creatinine")
         if rise >= Decimal("0.3") and not _creatinine_aki(inputs):
-            notes.append(f"Aumento de {format_number(rise)} mg/dL sobre a basal: se ocorreu em 48 h, há LRA.")
+            notes.append(f"Aumento de {format_number(rise)} mg/dL sobre a basal: se ocorreu em 48 h, há IRA.")
     return tuple(notes)
 
 
 def _read_kdigo(value: Decimal, inputs: Inputs) -> str:
     if inputs.flag("on_rrt"):
         return "Estágio 3 (terapia renal substitutiva)."
-    return f"LRA estágio {value}." if value else "Sem critério de LRA com os dados informados."
+    return f"IRA estágio {value}." if value else "Sem critério de injúria renal aguda (IRA) nos dados informados."
 
 
 def ideal_body_weight(inputs: Inputs) -> Decimal:
@@ -150,7 +150,7 @@ def cockcroft_gault(inputs: Inputs) -> Decimal:
 def _read_clearance(value: Decimal, inputs: Inputs) -> str:
     basis, weight = _dosing_weight(inputs)
     return (
-        f"Peso {basis}, {format_number(weight, 1)} kg. Pressupõe creatinina estável: na LRA, com creatinina mudando, "
+        f"Peso {basis}, {format_number(weight, 1)} kg. Pressupõe creatinina estável: na IRA, com creatinina mudando, "
         "não é verificável para ajuste de dose."
     )
 
@@ -168,7 +168,7 @@ def ckd_epi_2021(inputs: Inputs) -> Decimal:
 
 def _read_gfr(value: Decimal, inputs: Inputs) -> str:
     category = next(name for start, name in _GFR_CATEGORIES if value >= start)
-    return f"Categoria {category}. Pressupõe creatinina estável: não usar na LRA."
+    return f"Categoria {category}. Pressupõe creatinina estável: não usar na injúria renal aguda (IRA)."
 
 
 def _read_bmi(value: Decimal, inputs: Inputs) -> str:
@@ -219,7 +219,7 @@ _WEIGHTS_SOURCE = "Devine BJ. Gentamicin therapy. Drug Intell Clin Pharm 1974;8:
 CALCULATORS = (
     Calculator(
         id="kdigo_aki_stage",
-        title="Estágio KDIGO da lesão renal aguda",
+        title="Estágio KDIGO da injúria renal aguda (IRA)",
         unit="",
         parameters=(
             CREATININE,

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gemx import __version__, places
+from gemx.audit import record
+from gemx.errors import StorageError
+
+TEXTS = {"prompt": "paciente José, PAM 57", "reply": "noradrenalina"}
+
+
+def attempt(**changes: Any) -> dict[str, Any]:
+    arguments: dict[str, Any] = {"run_id": "r1", "command": "gen", "subject": "Leito 7", "texts": TEXTS, **changes}
+    return record.attempt(arguments.pop("fields", {"gemx.status": "ok", "error.type": None}), **arguments)
+
+
+def key_file() -> Path:
+    return places.audit_dir() / ".key"
+
+
+def test_a_record_holds_metadata_and_no_text() -> None:
+    found = attempt()
+    assert {key: found[key] for key in ("kind", "run_id", "command", "gemx.status", "gemx.version", "gemx.pid")} == {
+        "kind": "attempt",
+        "run_id": "r1",
+        "command": "gen",
+        "gemx.status": "ok",
+        "gemx.version": __version__,
+        "gemx.pid": os.getpid(),
+    }
+    assert "error.type" not in found
+    written = json.dumps(found, ensure_ascii=False)
+    for secret in ("José", "57", "noradrenalina", "Leito", "\\u00e9"):
+        assert secret not in written.replace(str(os.getpid()), "").replace(found["gemx.prompt_hmac"], "").replace(
+            found["gemx.reply_hmac"], ""
+        ).replace(found["subject"], "").replace(found["gemx.salt"], "")
+
+
+def test_no_hash_is_one_that_anybody_could_make() -> None:
+    found = attempt()
+    guesses = [hashlib.sha256(text.encode()).hexdigest() for text in (*TEXTS.values(), "Leito 7", ":Leito 7")]
+    assert not set(guesses) & {str(value) for value in found.values()}
+    assert re.fullmatch(r"[0-9a-f]{64}", found["gemx.prompt_hmac"])
+
+
+def test_the_salt_makes_equal_texts_unlike_and_lets_the_text_be_proved() -> None:
+    first, second = attempt(), attempt()
+    assert first["gemx.salt"] != second["gemx.salt"]
+    assert first["gemx.prompt_hmac"] != second["gemx.prompt_hmac"]
+    assert record.digest(TEXTS["prompt"], first["gemx.salt"]) == first["gemx.prompt_hmac"]
+    assert record.digest(TEXTS["reply"], second["gemx.salt"]) == second["gemx.reply_hmac"]
+
+
+def test_a_subject_is_the_same_in_every_record_of_an_installation(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    here = attempt()["subject"]
+    assert attempt()["subject"] == here
+    assert attempt(subject="Leito 8")["subject"] != here
+    assert attempt(subject=None)["subject"] is None
+    monkeypatch.setenv("GEMX_HOME", str(tmp_path / "elsewhere"))
+    assert attempt()["subject"] != here
+
+
+def test_no_texts_no_hashes() -> None:
+    found = attempt(texts={})
+    assert not [name for name in found if "hmac" in name or "salt" in name]
+
+
+def test_a_text_that_is_no_unicode_has_a_hash() -> None:
+    found = attempt(texts={"prompt": "arg-\udcff"})
+    assert found["gemx.prompt_hmac"] == record.digest("arg-\udcff", found["gemx.salt"])
+
+
+def test_the_key_is_made_once_and_for_the_user_alone() -> None:
+    before = os.umask(0)
+    try:
+        attempt()
+    finally:
+        os.umask(before)
+    key = key_file().read_bytes()
+    assert len(key) == 32
+    assert stat.S_IMODE(key_file().stat().st_mode) == 0o600
+    attempt()
+    assert key_file().read_bytes() == key
+    assert [path.name for path in places.audit_dir().iterdir()] == [".key"]
+
+
+def test_a_key_that_another_process_made_meanwhile_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = b"k" * 32
+    real = record._make_key
+
+    def late(path: Path) -> bytes:
+        path.write_bytes(other)
+        return real(path)
+
+    monkeypatch.setattr(record, "_make_key", late)
+    first = record.digest("x")
+    assert key_file().read_bytes() == other
+    assert record.digest("x") == first
+    assert [path.name for path in places.audit_dir().iterdir()] == [".key"]
+
+
+def test_processes_that_start_together_share_one_key() -> None:
+    code = "import sys\nfrom gemx.audit import record\nsys.stdin.readline()\nprint(record.digest('x'))"
+    workers = [
+        subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(8)
+    ]
+    for worker in workers:
+        assert worker.stdin is not None
+        worker.stdin.write(b"go\n")
+        worker.stdin.flush()
+    digests = {worker.communicate(timeout=30)[0].decode().strip() for worker in workers}
+    assert digests == {record.digest("x")}
+    assert [path.name for path in places.audit_dir().iterdir()] == [".key"]
+
+
+@pytest.mark.parametrize("damage", [b"", b"short", b"x" * 33])
+def test_a_damaged_key_is_a_storage_error_and_is_not_replaced(damage: bytes) -> None:
+    attempt()
+    key_file().write_bytes(damage)
+    with pytest.raises(StorageError, match="is damaged"):
+        attempt()
+    assert key_file().read_bytes() == damage
+
+
+def test_a_key_that_cannot_be_read_or_made_is_a_storage_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    places.ensure_private_dir(places.audit_dir())
+    key_file().mkdir()
+    with pytest.raises(StorageError, match="cannot be read"):
+        attempt()
+    key_file().rmdir()
+
+    def full(*arguments: Any) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "open", full)
+    with pytest.raises(StorageError, match="cannot be made"):
+        record.digest("x")
+
+
+def test_a_user_without_a_name_is_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> str:
+        raise KeyError
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    assert attempt()["gemx.user"] == str(os.getuid())
