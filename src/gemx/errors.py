@@ -176,7 +176,8 @@ class RateLimitError(TemporaryError):
     code = "rate_limit"
 
     def __init__(self, message: str, *, hint: str | None = None, retry_after: float | None = None) -> None:
-        super().__init__(message, hint=hint)
+        asked = f"the provider asks to wait {retry_after:g} s" if retry_after else None
+        super().__init__(message, hint=hint or asked)
         self.retry_after = retry_after
 
 

@@ -293,6 +293,17 @@ def test_a_prompt_beyond_the_context_is_refused_before_work(warm: LlamaCpp, tiny
     assert warm.generate(ask("x" * 200), tiny, Options(context=256)).finish_reason == "length"
 
 
+def test_the_context_grows_to_a_long_prompt(warm: LlamaCpp, endless: str) -> None:
+    long = "palavra " * 1200
+    reply = warm.generate(ask(long), endless, Options(max_output_tokens=8, temperature=0))
+    assert reply.usage.input_tokens is not None
+    assert reply.usage.input_tokens > 8192
+    again = warm.generate(ask(long), endless, Options(max_output_tokens=8, temperature=0))
+    assert again.text == reply.text
+    with pytest.raises(ContextLengthError, match="the context 8192"):
+        warm.generate(ask(long), endless, Options(context=8192))
+
+
 def test_the_reply_may_fill_the_context_to_the_last_token(warm: LlamaCpp, tiny: str) -> None:
     reply = warm.generate(ask("x" * 200), tiny, Options(context=256, seed=1))
     assert reply.usage.input_tokens is not None

@@ -61,7 +61,8 @@ class _Composer:
 def compose(protocol: Protocol, facts: Facts) -> Answer:
     """The answer that the automation's data gives for these facts.
 
-    A finding that cannot be judged is left out: it would stand beside its opposite. What is missing is listed.
+    A finding that cannot be judged is left out where others can: it would stand beside its opposite. What is missing is
+    listed.
     """
     composer = _Composer(protocol, facts)
     automation = protocol.automation
@@ -91,14 +92,14 @@ def compose(protocol: Protocol, facts: Facts) -> Answer:
 
 
 def _assessments(composer: _Composer) -> list[answer.Assessment]:
+    judged = composer.judged(composer.protocol.automation.assessment)
     return [
         answer.Assessment(
             achado=composer.text(entry.finding),
-            interpretacao=composer.text(entry.interpretation),
+            interpretacao=_marked(composer.text(entry.interpretation), unknown),
             fontes=_citations(entry.sources),
         )
-        for entry, unknown in composer.judged(composer.protocol.automation.assessment)
-        if unknown is None
+        for entry, unknown in [item for item in judged if item[1] is None] or judged
     ]
 
 

@@ -19,6 +19,7 @@ from gemx.errors import InputError
 from gemx.expression import Interval
 
 INDETERMINATE = "indeterminável"
+_SCORES = ("pontos", "critérios", "")  # the range of a score tells something; that of a concentration does not
 _COUNTED = {"pontos": "ponto", "critérios": "critério"}
 
 
@@ -39,7 +40,7 @@ class Fact:
         if value is not None:
             return format_number(value, self.digits)
         low, high = self.result.range or (None, None)
-        if low is None or high is None:
+        if low is None or high is None or self.result.unit not in _SCORES or self.digits:
             return INDETERMINATE
         return f"entre {format_number(low, self.digits)} e {format_number(high, self.digits)}"
 

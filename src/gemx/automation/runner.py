@@ -106,6 +106,8 @@ def _finding(problem: object) -> Finding:
 def _maintenance(protocol: Protocol) -> list[str]:
     automation = protocol.automation
     warnings: list[str] = []
+    if protocol.found.origin != "gemx":
+        warnings.append(f"automação de {protocol.found.path}, que não vem com o gemx")
     if automation.guideline and automation.guideline.superseded_by:
         name = f"{automation.guideline.name} {automation.guideline.version}"
         warnings.append(f"diretriz {name} superada por {automation.guideline.superseded_by}")

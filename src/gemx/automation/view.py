@@ -105,7 +105,7 @@ def blocks(result: Result) -> list[Block]:
         Lines((_patient(protocol, facts),), "muted"),
         *_status(result),
     ]
-    if shown := answer or result.run.draft:
+    if (shown := answer or result.run.draft) and shown.checklist:
         refused = " (do protocolo, por código: a resposta do modelo foi recusada)" if answer is None else ""
         page += [Heading(f"Fazer agora{refused}", urgent=True), _checklist(shown, facts, sources)]
     page += _values(result)

@@ -169,8 +169,8 @@ def run(
     from gemx.automation import protocol, runner
 
     loaded = protocol.load(name, formulary)
-    if loaded.found.origin != "gemx":
-        output.note(f"automation: {loaded.found.path} (not shipped with gemx)")
+    if out:
+        output.check_writable(out)
     raw = _raw(input_file, options.pairs(given, "-i"))
     patient = _patient(loaded, raw, may_ask=not as_json and input_file != "-")
     asked = options.pairs(option, "-o")

@@ -46,6 +46,8 @@ def gen(
     output.begin("gen", as_json=as_json, quiet=quiet)
     from gemx import conversation, gateway, settings
 
+    if out:
+        output.check_writable(out)
     resolved = settings.load(profile)
     policy = gateway.make(resolved, model=model, options=options.pairs(option, "-o"))
     asked = _prompt(prompt, file or [], resolved.resolve("system", system).value, schema)

@@ -126,6 +126,14 @@ def described(exc: GemxError) -> dict[str, Any]:
     return {"code": exc.code, "message": printable(exc.message), "hint": exc.hint}
 
 
+def check_writable(path: Path) -> None:
+    """Raise StorageError where a result could not be written: asked before a call is paid for."""
+    if path.is_dir() or not path.parent.is_dir():
+        raise StorageError(f"cannot write {path}: its folder does not exist, or it is a folder itself")
+    if not os.access(path.parent, os.W_OK):
+        raise StorageError(f"cannot write {path}: no permission in its folder")
+
+
 def write_file(path: Path, text: str) -> None:
     """Write a result to a file that only the user can read, whole or not at all. Raises StorageError."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")

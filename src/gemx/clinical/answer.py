@@ -20,6 +20,7 @@ from gemx.documents import Passage
 CONTRACT = "protocolo/v1"
 _LARGEST = Decimal(1_000_000_000)
 _MOST_ERRORS = 20
+_LEFT_OUT = ("title", "description", "minLength", "maxLength")
 
 
 def _number(value: object) -> Decimal:
@@ -175,7 +176,10 @@ class Answer(Part):
 
 
 def json_schema() -> dict[str, Any]:
-    """The contract as a JSON Schema (draft 2020-12) that Gemini, OpenAI-compatible servers and llguidance take."""
+    """The contract as a JSON Schema (draft 2020-12) that Gemini, OpenAI-compatible servers and llguidance take.
+
+    Lengths of texts are checked by `read_answer` alone: llama.cpp's own grammars unroll them, and end its server.
+    """
     return _bare(Answer.model_json_schema())
 
 
@@ -249,9 +253,9 @@ def _error(code: str, path: str, message: str) -> Finding:
 
 
 def _bare(node: Any) -> Any:
-    """Without titles and descriptions, which every call would pay for."""
+    """Without what every call would pay for (titles, descriptions) and what breaks servers (lengths of texts)."""
     if isinstance(node, list):
         return [_bare(item) for item in node]  # pyright: ignore[reportUnknownVariableType]
     if not isinstance(node, dict):
         return node
-    return {key: _bare(value) for key, value in node.items() if key not in ("title", "description")}  # pyright: ignore[reportUnknownVariableType]
+    return {key: _bare(value) for key, value in node.items() if key not in _LEFT_OUT}  # pyright: ignore[reportUnknownVariableType]

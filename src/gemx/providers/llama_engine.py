@@ -32,6 +32,7 @@ from gemx.providers.llama_model import ErrorLog, Model
 llama: Any = llama_cpp  # its C functions carry no types worth the name
 
 RANDOM_SEED = 0xFFFFFFFF  # what llama.cpp takes for "no seed"
+ANSWER_ROOM = 4096
 POOLINGS = (llama.LLAMA_POOLING_TYPE_MEAN, llama.LLAMA_POOLING_TYPE_CLS, llama.LLAMA_POOLING_TYPE_LAST)
 
 Write = Callable[[dict[str, Any]], None]
@@ -72,11 +73,13 @@ def generate(model: Model, request: Mapping[str, Any], write: Write) -> dict[str
     if model.embedding or not llama.llama_get_memory(model.context) or llama.llama_model_has_encoder(model.model):
         raise UnsupportedError("this model makes embeddings, not text")
     tokens = model.prompt(request["turns"], request["system"])
+    # an answer is seldom longer than a prompt that holds its draft
+    model.fit(len(tokens) + request["options"].get("max_output_tokens", max(ANSWER_ROOM, len(tokens))))
     room = model.size - len(tokens)
     if room < 1:
         raise ContextLengthError(
             f"the prompt has {len(tokens)} tokens, and the context {model.size}",
-            hint="shorten it, or ask for a larger context",
+            hint="shorten it, or ask for a larger context with -o context=N, if the model has one",
         )
     grammar = Grammar(model.guidance, request["schema"]) if request["schema"] is not None else None
     limit = min(request["options"].get("max_output_tokens", room), room)

@@ -25,6 +25,7 @@ llama: Any = llama_cpp  # its C functions carry no types worth the name
 
 BATCH = 512
 DEFAULT_CONTEXT = 8192
+CONTEXT_STEP = 4096
 PIECE_BYTES = 1 << 16
 LOG_ERROR, LOG_CONTINUED = 4, 5
 
@@ -59,15 +60,31 @@ class Model:
         self.vocab = llama.llama_model_get_vocab(self.model)
         self.embedding: bool = load["embedding"]
         self.size = _context_size(self.model, load["context"])
+        self._log, self._growing = log, load["context"] is None
+        self._adapter = self._load_adapter(load["lora"]) if load["lora"] else None
         self.batch = self.size if self.embedding else min(BATCH, self.size)
-        self.context = self._new_context(log)
+        self.context = self._new_context()
         self.vocab_size: int = llama.llama_vocab_n_tokens(self.vocab)
         self._piece = ctypes.create_string_buffer(PIECE_BYTES)
         self._evaluated: list[int] = []
-        if load["lora"]:
-            self._add_lora(load["lora"], log)
 
-    def _new_context(self, log: ErrorLog) -> Any:
+    def fit(self, tokens: int) -> None:
+        """Grow the context towards `tokens`, up to what the model was trained for, unless a size was asked for."""
+        trained = llama.llama_model_n_ctx_train(self.model)
+        if not self._growing or tokens <= self.size or self.size == trained:
+            return
+        before, self.size = self.size, min(trained, -(-tokens // CONTEXT_STEP) * CONTEXT_STEP)
+        self._evaluated = []
+        # freed first: a card seldom has room for both
+        llama.llama_free(self.context)
+        try:
+            self.context = self._new_context()
+        except ProviderError:
+            self.size = before
+            self.context = self._new_context()
+            raise
+
+    def _new_context(self) -> Any:
         params = llama.llama_context_default_params()
         params.n_ctx = self.size
         # an embedding input longer than n_ubatch ends the process
@@ -80,18 +97,23 @@ class Model:
         context = llama.llama_init_from_model(self.model, params)
         if not context:
             raise ProviderError(
-                f"no memory for a context of {self.size} tokens: {log.take()}",
-                hint="ask for a smaller context, or fewer GPU layers",
+                f"no memory for a context of {self.size} tokens: {self._log.take()}",
+                hint="ask for a smaller one with -o context=N, or for fewer layers on the GPU with -o gpu_layers=N",
             )
+        if self._adapter is not None:
+            self._add_adapter(context)
         return context
 
-    def _add_lora(self, path: str, log: ErrorLog) -> None:
+    def _load_adapter(self, path: str) -> Any:
         adapter = llama.llama_adapter_lora_init(self.model, os.fsencode(path))
         if not adapter:
-            raise InvalidRequestError(f"the LoRA adapter {path} does not load: {log.take()}")
-        adapters, scales = (llama.llama_adapter_lora_p_ctypes * 1)(adapter), (ctypes.c_float * 1)(1.0)
-        if llama.llama_set_adapters_lora(self.context, adapters, 1, scales):
-            raise InvalidRequestError(f"the LoRA adapter {path} does not fit this model: {log.take()}")
+            raise InvalidRequestError(f"the LoRA adapter {path} does not load: {self._log.take()}")
+        return adapter
+
+    def _add_adapter(self, context: Any) -> None:
+        adapters, scales = (llama.llama_adapter_lora_p_ctypes * 1)(self._adapter), (ctypes.c_float * 1)(1.0)
+        if llama.llama_set_adapters_lora(context, adapters, 1, scales):
+            raise InvalidRequestError(f"the LoRA adapter does not fit this model: {self._log.take()}")
 
     # tokens
 

@@ -1,0 +1,79 @@
+"""What each command imports: start-up is a feature, and a library is loaded by the command that uses it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("google.genai", "llama_cpp", "llguidance", "numpy", "questionary", "sqlite_utils", "httpx", "openai")
+PATIENT = [f"-i{pair}" for pair in ("idade=64", "sexo=M", "peso=70", "pas=82", "pad=44", "lactato=4,6")]
+
+# The command line, and what it must not import beside the heavy ones.
+COMMANDS = {
+    "version": (["--version"], ("rich", "pydantic", "yaml", "jinja2", "jsonschema")),
+    "help": (["--help"], ("pydantic", "yaml", "jinja2", "jsonschema")),
+    "auto help": (["auto", "--help"], ("yaml", "jinja2", "jsonschema")),
+    "gen help": (["gen", "--help"], ("yaml", "jinja2", "jsonschema")),
+    "a wrong command": (["nada"], ("yaml", "jinja2", "jsonschema")),
+    "list": (["auto", "list"], ("rich", "jsonschema")),
+    "show": (["auto", "show", "sepse_bundle"], ("rich", "jsonschema")),
+    "validate": (["auto", "validate"], ("rich", "jsonschema")),
+    "schema": (["auto", "schema"], ("rich", "jsonschema")),
+    "run": (["auto", "run", "sepse_bundle", *PATIENT, "-m", "extractive", "--format", "text"], ("rich", "jsonschema")),
+    "dry run": (["auto", "run", "sepse_bundle", *PATIENT, "-m", "extractive", "--dry-run"], ("rich", "jsonschema")),
+    "run in JSON": (["auto", "run", "sepse_bundle", *PATIENT, "-m", "extractive", "--json"], ("rich", "jsonschema")),
+    "gen": (["gen", "-m", "extractive", "pergunta"], ("rich", "jsonschema")),
+}
+
+SCRIPT = """
+import json, os, sys
+from gemx.cli.app import main
+code = main(json.loads(os.environ["ARGUMENTS"]))
+with open(os.environ["REPORT"], "w", encoding="utf-8") as file:
+    json.dump({"code": code, "modules": sorted(sys.modules)}, file)
+"""
+
+
+def _imported(arguments: list[str], folder: Path) -> tuple[int, set[str]]:
+    """Run one command in a process of its own; its exit code, and every module that it loaded."""
+    report = folder / "report.json"
+    environment = {
+        **os.environ,
+        "GEMX_HOME": str(folder / "home"),
+        "ARGUMENTS": json.dumps(arguments),
+        "REPORT": str(report),
+        "PYTHONPATH": str(ROOT / "src"),
+    }
+    command = [sys.executable, "-c", SCRIPT]
+    subprocess.run(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=True)
+    found = json.loads(report.read_text(encoding="utf-8"))
+    return found["code"], set(found["modules"])
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_imports_only_what_it_uses(name: str, tmp_path: Path) -> None:
+    arguments, others = COMMANDS[name]
+    code, modules = _imported(arguments, tmp_path)
+    assert code == (2 if name == "a wrong command" else 0)
+    assert not modules & {*HEAVY, *others}
+
+
+def test_the_command_tree_itself_is_light(tmp_path: Path) -> None:
+    # What a module imports at its top, every command pays for.
+    _, modules = _imported(["--version"], tmp_path)
+    core = {name for name in modules if name.startswith("gemx.")}
+    assert core <= {"gemx.errors", "gemx.sanitize"} | {name for name in core if name.startswith("gemx.cli")}
+
+
+def test_the_watch_notices_what_is_imported(tmp_path: Path) -> None:
+    code, modules = _imported(
+        ["auto", "run", "sepse_bundle", *PATIENT, "-m", "extractive", "--format", "rich"], tmp_path
+    )
+    assert code == 0
+    assert {"rich", "pydantic", "yaml"} <= modules
