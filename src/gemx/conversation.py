@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,38 +46,81 @@ def request(prompt: Prompt, origin: Origin) -> Request:
 
 
 def load_schema(path: Path) -> dict[str, Any]:
-    """A JSON Schema from a file. Raises ConfigError where it is not one."""
-    from jsonschema import Draft202012Validator, SchemaError
+    """A JSON Schema from a file. Raises ConfigError where it is not one, or refers to what is not in it."""
+    from jsonschema import SchemaError
+    from jsonschema.validators import Draft202012Validator
 
     try:
-        schema = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        strict_json.loads(text)
+        schema = json.loads(text)
         Draft202012Validator.check_schema(schema)
     except OSError as exc:
         raise ConfigError(f"cannot read the schema {path}: {exc.strerror}") from exc
-    except (ValueError, RecursionError) as exc:
+    except ValueError as exc:
         raise ConfigError(f"{path}: not JSON: {exc}") from exc
     except SchemaError as exc:
         raise ConfigError(f"{path}: not a JSON Schema: {exc.message}") from exc
     if not isinstance(schema, dict):
         raise ConfigError(f"{path}: expected a JSON Schema that is an object")
+    _check_references(path, schema)  # pyright: ignore[reportUnknownArgumentType]
     return schema  # pyright: ignore[reportUnknownVariableType]
 
 
 def validator(schema: Mapping[str, Any]) -> Any:
     """A function from text to (value, problems) for `gateway.structured`."""
-    from jsonschema import Draft202012Validator
-
-    checks = Draft202012Validator(schema)
+    checks = _checks(schema)
 
     def validate(text: str) -> tuple[Any, Sequence[object]]:
         try:
-            value = strict_json.loads(text)
+            strict_json.loads(text)
         except ValueError as exc:
             return None, [f"not JSON: {exc}"]
-        errors = sorted(checks.iter_errors(value), key=lambda error: error.json_path)  # pyright: ignore[reportUnknownMemberType]
+        # Schemas hold floats: a Decimal would not equal the same number in them.
+        value = json.loads(text)
+        errors = sorted(checks.iter_errors(value), key=lambda error: error.json_path)
         return value, [f"{error.json_path}: {error.message}" for error in errors]
 
     return validate
+
+
+def _checks(schema: Mapping[str, Any]) -> Any:
+    from jsonschema.validators import Draft202012Validator
+    from referencing import Registry
+
+    # An empty registry fetches nothing: a schema must not open a connection that the door does not see.
+    return Draft202012Validator(schema, registry=Registry())
+
+
+def _check_references(path: Path, schema: dict[str, Any]) -> None:
+    from referencing import Registry, Resource
+    from referencing.exceptions import Unresolvable
+    from referencing.jsonschema import DRAFT202012
+
+    resource: Any = Resource(contents=schema, specification=DRAFT202012)
+    empty: Any = Registry
+    resolver: Any = empty().with_resource("", resource).resolver()
+    for reference in _references(schema):
+        try:
+            resolver.lookup(reference)
+        except (Unresolvable, ValueError) as exc:
+            raise ConfigError(f"{path}: the $ref {reference!r} leads nowhere in this file") from exc
+    try:
+        list(_checks(schema).iter_errors({}))
+    except RecursionError as exc:
+        raise ConfigError(f"{path}: the schema refers to itself without end") from exc
+
+
+def _references(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        for key, value in node.items():  # pyright: ignore[reportUnknownVariableType]
+            if key in ("$ref", "$dynamicRef") and isinstance(value, str):
+                yield value
+            else:
+                yield from _references(value)
+    elif isinstance(node, list):
+        for item in node:  # pyright: ignore[reportUnknownVariableType]
+            yield from _references(item)
 
 
 def _labelled(part: Part) -> Part:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from functools import cache
 from pathlib import Path
 
 from gemx import places
@@ -44,7 +45,7 @@ def read(source: KeySource, name: str) -> str:
     if not key and source.file:
         key = _from_file(places.user_path(source.file), name)
     if not key and source.command:
-        key = _from_command(source.command, name)
+        key = _from_command(tuple(source.command), name)
     if not key:
         raise ConfigError(f"{name}: no key was found there", hint="give env, file or command a source that has one")
     return _remembered(key)
@@ -75,7 +76,8 @@ def _from_file(path: Path, name: str) -> str:
         raise ConfigError(f"{name}: cannot read the key's file {path}") from exc
 
 
-def _from_command(command: list[str], name: str) -> str:
+@cache
+def _from_command(command: tuple[str, ...], name: str) -> str:
     try:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_COMMAND_SECONDS, check=True

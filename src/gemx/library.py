@@ -122,6 +122,11 @@ def listing(kind: Kind) -> list[Found]:
     return [known[name] for name in sorted(known)]
 
 
+def shipped_names(kind: Kind) -> list[str]:
+    """The names of the files of a kind that ship with gemx."""
+    return [path.stem for path in _yaml_files(places.shipped(kind))]
+
+
 def read(path: Path, *, numbers_as_text: bool = False) -> Tree:
     """Read one YAML document. Raises InvalidFileError with every duplicate key, or StorageError."""
     try:
@@ -187,6 +192,14 @@ def _names(found: Iterable[Found]) -> str:
 
 
 def _yaml_files(folder: Path) -> list[Path]:
+    try:
+        return _readable_yaml(folder)
+    except OSError:
+        # A folder that cannot be opened has no names to offer; a path into it says why it fails.
+        return []
+
+
+def _readable_yaml(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     return sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES and path.is_file())

@@ -126,7 +126,7 @@ def load(profile: str | None = None) -> Settings:
 
 def _named_profile(name: str | None) -> str | None:
     # Only a flag may name a file of the current folder: what a folder holds must not choose a model by itself.
-    if name and (name.endswith((".yaml", ".yml")) or "/" in name) and not Path(name).expanduser().is_absolute():
+    if name and (name.endswith((".yaml", ".yml")) or "/" in name) and not places.user_path(name).is_absolute():
         raise ConfigError(f"the profile {name!r} is a relative path", hint="give a profile's name, or a whole path")
     return name
 

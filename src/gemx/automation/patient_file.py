@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from gemx import documents, library, strict_json
+from gemx import documents, library, places, strict_json
 from gemx.automation.schema import CASE_HEADER
 from gemx.errors import InputError, InvalidFileError
 
@@ -14,7 +14,7 @@ STDIN = Path("stdin")
 
 def read(name: str) -> dict[str, Any]:
     """The raw values of a file, or of standard input for `-`. Raises InputError where it holds no mapping."""
-    path = STDIN if name == "-" else Path(name).expanduser()
+    path = STDIN if name == "-" else places.user_path(name)
     part = documents.Text(documents.read_stdin()) if name == "-" else documents.read_file(path)
     if not isinstance(part, documents.Text):
         raise InputError(f"{path}: esperado um arquivo JSON ou YAML com os dados do paciente")
@@ -22,7 +22,7 @@ def read(name: str) -> dict[str, Any]:
     if isinstance(values, dict) and values.get("gemx") == CASE_HEADER:  # pyright: ignore[reportUnknownMemberType]
         values = values.get("inputs")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     if not isinstance(values, dict):
-        raise InputError(f"{path}: esperado um mapa de dados, como `idade: 64`, não {type(values).__name__}")  # pyright: ignore[reportUnknownArgumentType]
+        raise InputError(f"{path}: esperado um mapa de dados, como `idade: 64`")
     return values  # pyright: ignore[reportUnknownVariableType]
 
 

@@ -20,7 +20,7 @@ from gemx.documents import Passage
 from gemx.errors import InputError, InvalidFileError, NotFoundError, Problem
 from gemx.library import Found, Tree
 
-Part = TypeVar("Part")
+Loaded = TypeVar("Loaded")
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Protocol:
     inputs: Inputs
     formulary: Formulary
     passages: tuple[Passage, ...]
+    formulary_dir: Path | None = None
 
     @property
     def id(self) -> str:
@@ -53,7 +54,7 @@ def load(name: str, formulary_dir: Path | None = None) -> Protocol:
     definitions = _collect(problems, inputs.load_inputs, {})
     drugs = _collect(problems, lambda: formulary.load_formulary(formulary_dir), {})
     passages = tuple(_passages(tree, automation, problems))
-    protocol = Protocol(automation, found, tree.sha256, definitions, drugs, passages)
+    protocol = Protocol(automation, found, tree.sha256, definitions, drugs, passages, formulary_dir)
     problems.extend(references.problems(tree, automation, definitions, drugs, passages))
     if problems:
         raise InvalidFileError(problems)
@@ -88,7 +89,7 @@ def _required_by(tree: Tree, case: Case) -> list[str]:
     return [name for name in automation.required if name in definitions]
 
 
-def _collect(problems: list[Problem], load_part: Callable[[], Part], otherwise: Part) -> Part:
+def _collect(problems: list[Problem], load_part: Callable[[], Loaded], otherwise: Loaded) -> Loaded:
     try:
         return load_part()
     except InvalidFileError as exc:

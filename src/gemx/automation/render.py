@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 _INDENT = "  "
 _MARKDOWN_SPECIAL = str.maketrans({char: f"\\{char}" for char in "\\`*_{}[]<>#|~"})
+_LINE_START = re.compile(r"^(?:[-+=]|\d+(?=[.)]))")
 _TONES = {"plain": "", "muted": "dim", "warning": "yellow", "error": "bold red"}
 _STYLE = """
 :root{color-scheme:light dark}
@@ -107,6 +109,9 @@ def _text_rows(block: Rows, width: int) -> Iterator[str]:
 
 def _text_row(row: Row, head: str, width: int, *, fit: bool) -> list[str]:
     last = f"{row.cells[-1]} {row.mark}".strip()
+    if len(head) > width // 2:
+        below = _wrapped(last, width, "    ", "    ") if last else []
+        return [*_wrapped(head.strip(), width, _INDENT, _INDENT), *below]
     if fit and len(head) + len(last) > width:
         return [head + last[: width - len(head) - 1].rstrip() + "…"]
     return _wrapped(last, width, head, " " * len(head)) if last else [head.rstrip()]
@@ -120,11 +125,13 @@ def _text_entries(block: Entries, width: int) -> Iterator[str]:
 
 
 def _escaped(text: str) -> str:
-    return text.translate(_MARKDOWN_SPECIAL)
+    """The text as one line that cannot become a heading, a list, a rule or a table."""
+    line = " ".join(text.split()).translate(_MARKDOWN_SPECIAL)
+    return _LINE_START.sub(r"\\\g<0>", line)
 
 
 def _markdown_title(block: Title) -> Iterator[str]:
-    yield from (f"# {_escaped(block.text)}", "", f"`{block.aside}`", "")
+    yield from (f"# {_escaped(block.text)}", "", _escaped(block.aside), "")
 
 
 def _markdown_heading(block: Heading) -> Iterator[str]:

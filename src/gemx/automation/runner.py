@@ -37,13 +37,18 @@ class Run:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a run. `answer` is None where the contract was broken, or where there is none to hold."""
+    """What came of a run. `answer` is None where the reply is no such answer, or where there is no contract to hold."""
 
     run: Run
     policy: Policy
     reply: Reply
     answer: Answer | None
     findings: tuple[Finding, ...]
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """The findings for which the answer is refused."""
+        return tuple(finding for finding in self.findings if finding.severity == "error")
 
     @property
     def verified(self) -> bool:
@@ -72,6 +77,7 @@ def prepare(protocol: Protocol, patient: Patient) -> Run:
         automation=protocol.id,
         automation_version=protocol.automation.version,
         automation_sha256=protocol.sha256,
+        formulary_path=str(protocol.formulary_dir.absolute()) if protocol.formulary_dir else None,
         automation_path=None if protocol.found.origin == "gemx" else str(protocol.found.path.absolute()),
     )
     composed = draft.compose(protocol, facts) if protocol.automation.output else None
@@ -92,15 +98,14 @@ def execute(run: Run, policy: Policy, repairs: int = 0) -> Result:
         answer, findings = contract.read_answer(text)
         if answer is not None:
             findings = contract.check_answer(answer, run.protocol.passages, output.sections)
-        return answer, findings
+        return (answer, findings), [finding for finding in findings if finding.severity == "error"]
 
     reply = gateway.structured(run.request, policy, validate, repairs)
-    return Result(run, policy, reply, reply.value, tuple(_finding(problem) for problem in reply.problems))
-
-
-def _finding(problem: object) -> Finding:
-    # The door's own word, that the answer was cut, is text.
-    return problem if isinstance(problem, Finding) else Finding("contract.cut", "error", "", str(problem))
+    if reply.value is None:
+        cut = Finding("contract.cut", "error", "", "a resposta foi cortada no limite de tokens")
+        return Result(run, policy, reply, None, (cut,))
+    answer, findings = reply.value
+    return Result(run, policy, reply, answer, tuple(findings))
 
 
 def _maintenance(protocol: Protocol) -> list[str]:
@@ -108,6 +113,8 @@ def _maintenance(protocol: Protocol) -> list[str]:
     warnings: list[str] = []
     if protocol.found.origin != "gemx":
         warnings.append(f"automação de {protocol.found.path}, que não vem com o gemx")
+    if protocol.formulary_dir:
+        warnings.append(f"formulário de {protocol.formulary_dir}, que não vem com o gemx")
     if automation.guideline and automation.guideline.superseded_by:
         name = f"{automation.guideline.name} {automation.guideline.version}"
         warnings.append(f"diretriz {name} superada por {automation.guideline.superseded_by}")

@@ -21,7 +21,8 @@ from gemx.sanitize import printable
 Tone = Literal["plain", "muted", "warning", "error"]
 SUPPORT = "Apoia e não substitui a decisão do profissional responsável."
 UNCHECKED = "contrato e citações; as doses ainda não são conferidas por esta versão"
-_MOST_ERRORS = 8
+_MOST_ERRORS = 3
+_REFUSED = " (do protocolo, por código: a resposta do modelo foi recusada)"
 
 
 @dataclass(frozen=True)
@@ -105,15 +106,15 @@ def blocks(result: Result) -> list[Block]:
         Lines((_patient(protocol, facts),), "muted"),
         *_status(result),
     ]
-    if (shown := answer or result.run.draft) and shown.checklist:
-        refused = " (do protocolo, por código: a resposta do modelo foi recusada)" if answer is None else ""
+    shown, refused = (result.run.draft, _REFUSED) if result.errors else (answer, "")
+    if shown and shown.checklist:
         page += [Heading(f"Fazer agora{refused}", urgent=True), _checklist(shown, facts, sources)]
     page += _values(result)
     if answer is not None:
         page += _rest(answer, sources)
     if not protocol.automation.output:
         page += [Heading("Resposta"), Lines(tuple(result.reply.text.strip().splitlines()))]
-    page += [*_calculations(facts), *_cited(sources, protocol), *_receipt(result)]
+    page += [*_findings(result), *_calculations(facts), *_cited(sources, protocol), *_receipt(result)]
     return [_printable(block) for block in page]
 
 
@@ -130,15 +131,21 @@ def _patient(protocol: Protocol, facts: Facts) -> str:
 
 
 def _status(result: Result) -> list[Block]:
-    errors = [finding for finding in result.findings if finding.severity == "error"]
-    lines = tuple(f"ERRO {finding.code}: {finding}" for finding in errors[:_MOST_ERRORS])
-    if len(errors) > _MOST_ERRORS:
-        lines = (*lines, f"… e mais {len(errors) - _MOST_ERRORS} erros (todos em --json)")
-    if errors:
-        lines = (f"Resposta de {result.model} NÃO satisfaz o contrato:", *lines)
-    warnings = tuple(f"Aviso: {warning}" for warning in result.warnings)
-    found = [Lines(lines, "error") if lines else None, Lines(warnings, "warning") if warnings else None]
-    return [block for block in found if block]
+    page: list[Block] = []
+    if errors := result.errors:
+        count = "1 erro" if len(errors) == 1 else f"{len(errors)} erros"
+        rows = tuple(Row(("ERRO", str(finding))) for finding in errors[:_MOST_ERRORS])
+        page += [Lines((f"RESPOSTA RECUSADA: {count} em {result.model} (todos em Conferência)",), "error")]
+        page += [Rows(rows, fit=True)]
+    if result.warnings:
+        page += [Lines(tuple(f"Aviso: {warning}" for warning in result.warnings), "warning")]
+    return page
+
+
+def _findings(result: Result) -> list[Block]:
+    names = {"error": "ERRO", "warning": "aviso", "conflict": "conflito", "unverifiable": "não verificável"}
+    entries = (Entry(f"{names[finding.severity]} {finding.code}: {finding}") for finding in result.findings)
+    return _section("Conferência", entries)
 
 
 def _checklist(answer: Answer, facts: Facts, sources: _Sources) -> Rows:
@@ -155,8 +162,10 @@ def _deadline(item: ChecklistItem, facts: Facts) -> str:
     limit = "agora" if item.prazo_min == 0 else f"até {_minutes(item.prazo_min)}"
     start = facts.patient.values.get(f"hora_{item.a_partir_de}")
     if isinstance(start, str):
-        due = datetime.strptime(start, "%H:%M") + timedelta(minutes=item.prazo_min)
-        return f"{limit} ({due:%H:%M})"
+        begun = datetime.strptime(start, "%H:%M")
+        due = begun + timedelta(minutes=item.prazo_min)
+        days = (due.date() - begun.date()).days
+        return f"{limit} ({due:%H:%M}{f', +{days} d' if days else ''})"
     return limit
 
 

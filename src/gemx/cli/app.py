@@ -14,8 +14,10 @@ from typing import Annotated, Any
 import typer
 
 from gemx import __version__
-from gemx.cli import auto, gen, output
+from gemx.cli import auto, calc, gen, output
 from gemx.errors import GemxError, StoppedError, StorageError, UsageError
+
+_DEBUG = "--debug"
 
 app = typer.Typer(
     name="gemx",
@@ -28,6 +30,7 @@ app = typer.Typer(
     "8 try again later, 11 storage, 130 interrupted.",
 )
 app.add_typer(auto.app, name="auto")
+app.add_typer(calc.app, name="calc")
 app.command("gen")(gen.gen)
 
 
@@ -42,7 +45,7 @@ def root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Print a traceback where gemx fails.")] = False,
+    debug: Annotated[bool, typer.Option(_DEBUG, help="Print a traceback where gemx fails; anywhere.")] = False,
 ) -> None:
     """Nothing by itself: the commands do the work."""
 
@@ -53,7 +56,7 @@ def main(argv: Sequence[str]) -> int:
     output.reset(argv)
     try:
         with _terminable():
-            code = _run(argv)
+            code = _run([argument for argument in argv if argument != _DEBUG])
             sys.stdout.flush()
             return code
     except BrokenPipeError:
@@ -71,27 +74,38 @@ def main(argv: Sequence[str]) -> int:
         _close()
 
 
-def _run(argv: Sequence[str]) -> int:
+def _run(argv: list[str]) -> int:
     command = typer.main.get_command(app)
     try:
-        code: Any = command.main(list(argv), prog_name="gemx", standalone_mode=False)
+        # Not command.main(): that one turns interrupts and closed pipes into exits of its own.
+        with command.make_context("gemx", argv) as context:
+            code: Any = command.invoke(context)
     except typer.Exit as exc:
         return exc.exit_code
     except SystemExit as exc:
-        # Click makes an exit of its own of a closed pipe, whatever standalone_mode says.
+        # Rich makes an exit of its own of a closed pipe.
         if isinstance(exc.__context__, BrokenPipeError):
             raise exc.__context__ from None
         raise
     except typer.Abort as exc:
         raise StoppedError("interrupted") from exc
     except typer.TyperException as exc:
-        hint = "gemx --help, or --help after a command, shows what is expected"
-        raise UsageError(exc.format_message(), hint=hint) from exc
+        return _misused(exc)
     return code if isinstance(code, int) else 0
 
 
+def _misused(exc: typer.TyperException) -> int:
+    message = exc.format_message()
+    if not message:
+        # A command group without a command: its help is the answer, as with --help, but nothing was done.
+        output.result(getattr(exc, "ctx").get_help())  # noqa: B009
+        return UsageError.exit_code
+    hint = "gemx --help, or --help after a command, shows what is expected"
+    raise UsageError(message, hint=hint) from exc
+
+
 def _failed(exc: GemxError, argv: Sequence[str]) -> int:
-    if "--debug" in argv:
+    if _DEBUG in argv:
         _traceback(exc)
     try:
         output.error(exc)
@@ -139,18 +153,15 @@ def _close() -> None:
 
 @contextlib.contextmanager
 def _terminable() -> Generator[None]:
-    """SIGTERM as an exception, so that a call that it ends is on record."""
+    """SIGTERM and SIGHUP as an exception, so that a call that they end is on record."""
 
-    def terminate(number: int, frame: FrameType | None) -> None:
-        raise StoppedError("terminated", 143)
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise StoppedError("terminated", 128 + number)
 
-    try:
-        before = signal.signal(signal.SIGTERM, terminate)
-    except ValueError:
-        # Signals belong to the main thread; elsewhere there is nothing to set.
+    with contextlib.ExitStack() as restoring:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            # Signals belong to the main thread; elsewhere there is nothing to set. A HUP that nohup ignores stays so.
+            with contextlib.suppress(ValueError):
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    restoring.callback(signal.signal, number, signal.signal(number, stop))
         yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

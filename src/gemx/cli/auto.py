@@ -46,7 +46,7 @@ def list_(as_json: options.AsJson = False) -> None:
     for found in library.listing("automations"):
         try:
             automation, _ = library.load(found.path, Automation, HEADER)
-        except InvalidFileError:
+        except (InvalidFileError, StorageError):
             rows.append({"name": found.name, "title": "INVALID: see gemx auto validate", "from": _origin(found)})
             continue
         title, version = automation.title or found.name, automation.version
@@ -109,11 +109,15 @@ def new(
     import re
     from importlib.resources import files
 
+    from gemx import library
+
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise UsageError(f"{name!r} is not an id", hint="letters a to z, digits and _, starting with a letter")
     path = Path("automations") / f"{name}.yaml"
-    if path.exists():
-        raise UsageError(f"{path} exists already", hint="choose another name, or edit the file")
+    shipped = library.shipped_names("automations")
+    if path.exists() or name in (*shipped, "inputs"):
+        where = path if path.exists() else "an automation that ships with gemx"
+        raise UsageError(f"{where} has that name already", hint="choose another name, or edit the file")
     text = (files("gemx.automation") / "skeleton.yaml").read_text(encoding="utf-8")
     try:
         path.parent.mkdir(exist_ok=True)
@@ -169,6 +173,7 @@ def run(
     from gemx.automation import protocol, runner
 
     loaded = protocol.load(name, formulary)
+    _refuse_idle(loaded, repair=repair, format=format, out=out, as_json=as_json, dry_run=dry_run)
     if out:
         output.check_writable(out)
     raw = _raw(input_file, options.pairs(given, "-i"))
@@ -183,12 +188,26 @@ def run(
     return _deliver(runner.execute(prepared, policy, repair), format, out, as_json=as_json)
 
 
+def _refuse_idle(
+    loaded: Protocol, *, repair: int, format: Format | None, out: Path | None, as_json: bool, dry_run: bool
+) -> None:
+    """Refuse flags that would do nothing."""
+    if repair and not loaded.automation.output:
+        raise UsageError(f"--repair needs a contract, and {loaded.id} has none")
+    if dry_run and out:
+        raise UsageError("--dry-run has no result for --out to write")
+    if as_json and format:
+        raise UsageError("--json and --format are two forms of one result: choose one")
+    if format == "rich" and out:
+        raise UsageError("--format rich is for a terminal; --out takes text, md or html")
+
+
 def _path(name: str) -> Path:
-    from gemx import library
+    from gemx import library, places
 
     if name.endswith((".yaml", ".yml")) or "/" in name:
-        path = Path(name).expanduser()
-        if not path.is_file():
+        path = places.user_path(name)
+        if not places.is_file(path):
             raise NotFoundError(f"no file {path}")
         return path
     return library.find("automations", name).path
@@ -211,7 +230,7 @@ def _patient(loaded: Protocol, raw: dict[str, Any], *, may_ask: bool) -> Patient
     absent = inputs.missing(loaded.automation.required, patient)
     if not absent:
         return patient
-    if may_ask and output.is_terminal(sys.stdin) and output.is_terminal(sys.stderr):
+    if may_ask and output.is_terminal(sys.stdin) and output.is_terminal(sys.stdout):
         answers = {definition.id: _ask(definition) for definition in absent}
         return inputs.read_patient({**raw, **answers}, loaded.inputs)
     wanted = "\n".join(f"  {item.id}: {item.label}, {inputs.describe(item)}" for item in absent)
@@ -232,7 +251,7 @@ def _ask(definition: InputDefinition) -> str:
         return value is not None or "este dado é obrigatório"
 
     label = f"{definition.label} ({inputs.describe(definition)}):"
-    answer = questionary.text(label, validate=check, validate_while_typing=False).ask()
+    answer = questionary.text(label, validate=check, validate_while_typing=False).ask(kbi_msg="")
     if answer is None:
         raise KeyboardInterrupt
     return str(answer)
@@ -289,13 +308,12 @@ def _deliver(result: Result, format: Format | None, out: Path | None, *, as_json
 
 
 def _failure(result: Result) -> ContractError | TruncatedError | None:
-    if result.findings:
-        problems = "\n".join(f"  {finding.code}: {finding}" for finding in result.findings)
-        hint = options.RAISE_LIMIT if result.reply.finish_reason == "length" else "try --repair 2"
-        return ContractError(f"the answer of {result.model} is not valid:\n{problems}", hint=hint)
-    if result.reply.finish_reason == "length":
-        return TruncatedError("the answer was cut at the token limit", hint=options.RAISE_LIMIT)
-    return None
+    cut = result.reply.finish_reason == "length"
+    if errors := result.errors:
+        hint = options.RAISE_LIMIT if cut else "the errors stand in the result; --repair 2 sends them back to the model"
+        count = "1 error" if len(errors) == 1 else f"{len(errors)} errors"
+        return ContractError(f"the answer of {result.model} is refused: {count}, first {errors[0].code}", hint=hint)
+    return TruncatedError("the answer was cut at the token limit", hint=options.RAISE_LIMIT) if cut else None
 
 
 def _default_format(out: Path | None) -> Format:
@@ -345,7 +363,12 @@ def _data(result: Result) -> dict[str, Any]:
     ]
     return {
         "run_id": run.run_id,
-        "automation": {"id": run.protocol.id, "version": automation.version, "sha256": run.protocol.sha256},
+        "automation": {
+            "id": run.protocol.id,
+            "version": automation.version,
+            "sha256": run.protocol.sha256,
+            "path": str(run.protocol.found.path),
+        },
         "model": result.model,
         "answer": plain(result.answer) if result.answer else None,
         "text": None if result.answer else result.reply.text,
@@ -363,15 +386,19 @@ def _described(loaded: Protocol) -> list[str]:
     automation = loaded.automation
     lines = [f"{loaded.title} ({loaded.id} {automation.version})", f"file: {loaded.found.path}"]
     if guideline := automation.guideline:
-        lines.append(f"guideline: {guideline.name} {guideline.version}, {guideline.date}, doi:{guideline.doi}")
+        doi = f", doi:{guideline.doi}" if guideline.doi else ""
+        lines.append(f"guideline: {guideline.name} {guideline.version}, {guideline.date}{doi}")
     if care := automation.maintenance:
         lines.append(f"reviewed: {care.reviewed}, next {care.next_review}, by {care.author}")
-    lines.append("inputs:")
+    if automation.inputs:
+        lines.append("inputs (* required):")
     for name in automation.inputs:
         definition = loaded.inputs[name.removesuffix("?")]
         required = "" if name.endswith("?") else " *"
         lines.append(f"  {definition.id}{required}: {definition.label}, {inputs.describe(definition)}")
-    lines.append("calculators: " + ", ".join(f"{use.name} ({use.id})" for use in automation.calculators))
-    lines.append("drugs: " + ", ".join(dict.fromkeys(regimen.drug for regimen in automation.regimens)))
-    lines.append("passages: " + ", ".join(passage.id for passage in loaded.passages))
-    return lines
+    named = {
+        "calculators": [f"{use.name} ({use.id})" for use in automation.calculators],
+        "drugs": list(dict.fromkeys(regimen.drug for regimen in automation.regimens)),
+        "passages": [passage.id for passage in loaded.passages],
+    }
+    return lines + [f"{heading}: {', '.join(items)}" for heading, items in named.items() if items]

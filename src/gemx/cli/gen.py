@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gemx.cli import options, output
-from gemx.errors import ContractError, TruncatedError
+from gemx.errors import ContractError, GemxError, TruncatedError, UsageError
 
 if TYPE_CHECKING:
     from gemx.conversation import Prompt
@@ -46,6 +46,8 @@ def gen(
     output.begin("gen", as_json=as_json, quiet=quiet)
     from gemx import conversation, gateway, settings
 
+    if repair and not schema:
+        raise UsageError("--repair needs --schema: without one there is nothing to repair")
     if out:
         output.check_writable(out)
     resolved = settings.load(profile)
@@ -62,15 +64,22 @@ def gen(
 def _prompt(prompt: str | None, files: list[str], system: str | None, schema: Path | None) -> Prompt:
     from gemx import conversation, documents
 
-    parts: list[Part] = [
-        documents.Text(documents.read_stdin(), "stdin") if name == "-" else documents.read_file(Path(name).expanduser())
-        for name in files
-    ]
+    if [prompt, *files].count("-") > 1:
+        raise UsageError("`-` is given twice: stdin can be read once")
+    parts: list[Part] = [_file(name) for name in files]
     if "-" not in files:
         prompt, piped = _with_stdin(prompt)
         parts += [documents.Text(piped, "stdin")] if piped else []
     loaded = conversation.load_schema(schema) if schema else None
     return conversation.Prompt(prompt or "", tuple(parts), system, loaded)
+
+
+def _file(name: str) -> Part:
+    from gemx import documents, places
+
+    return (
+        documents.Text(documents.read_stdin(), "stdin") if name == "-" else documents.read_file(places.user_path(name))
+    )
 
 
 def _with_stdin(prompt: str | None) -> tuple[str, str]:
@@ -99,7 +108,7 @@ def _has_input() -> bool:
         return False
     ready, _, _ = select.select([sys.stdin], [], [], _PIPE_SECONDS)
     if not ready:
-        output.note("stdin: nothing came, so it is not read; `-f -` waits for it")
+        output.warning("gemx: stdin is open and nothing came from it, so it is not read; `-f -` waits for it")
     return bool(ready)
 
 
@@ -107,8 +116,25 @@ def _ask(request: Request, policy: Policy, repair: int, *, stream: bool) -> Repl
     from gemx import conversation, gateway
 
     if request.schema is None:
-        return gateway.call(request, policy, on_text=output.piece if stream else None)
+        return _streamed(request, policy) if stream else gateway.call(request, policy)
     return gateway.structured(request, policy, conversation.validator(request.schema), repair)
+
+
+def _streamed(request: Request, policy: Policy) -> Reply:
+    from gemx import gateway
+
+    shown: list[str] = []
+
+    def show(text: str) -> None:
+        shown.append(text)
+        output.piece(text)
+
+    try:
+        return gateway.call(request, policy, on_text=show)
+    except GemxError:
+        if shown:
+            output.piece("\n")
+        raise
 
 
 def _deliver(request: Request, reply: Reply, out: Path | None, *, as_json: bool, streamed: bool) -> int:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from gemx.errors import GemxError, StorageError
 from gemx.sanitize import printable
@@ -38,16 +39,23 @@ def begin(command: str, *, as_json: bool = False, quiet: bool = False) -> None:
 
 
 def reset(argv: Sequence[str]) -> None:
-    """Forget the command before: until `begin`, an error is printed as the arguments seem to ask."""
-    begin(" ".join(argument for argument in argv[:2] if not argument.startswith("-")), as_json="--json" in argv)
+    """Forget the command before: until `begin`, an error has no command's name, and the form that --json asks for."""
+    begin("", as_json="--json" in argv)
 
 
 def use_utf8() -> None:
-    """Make the standard streams UTF-8, whatever the locale says."""
+    """Make the standard streams UTF-8, whatever the locale says; a closed one swallows what is written."""
+    # Python has None for a stream that was closed before it started.
+    sys.stdout = cast("TextIO | None", sys.stdout) or _nowhere()
+    sys.stderr = cast("TextIO | None", sys.stderr) or _nowhere()
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(encoding="utf-8", errors="backslashreplace" if stream is not sys.stdin else "strict")
+
+
+def _nowhere() -> TextIO:
+    return Path(os.devnull).open("w", encoding="utf-8")
 
 
 def result(text: str) -> None:
@@ -66,6 +74,11 @@ def styled(renderable: Any, width: int) -> None:
     from rich.console import Console
 
     Console(file=sys.stdout, width=width, highlight=False, soft_wrap=True).print(renderable)
+
+
+def warning(text: str) -> None:
+    """A remark that matters even with --quiet, to stderr."""
+    print(printable(text), file=sys.stderr)
 
 
 def note(text: str) -> None:
@@ -116,37 +129,55 @@ def error(exc: GemxError) -> None:
     if _state.as_json:
         as_json(None, exc.exit_code, [described(exc)])
         return
-    print(f"gemx: {printable(exc.message)}", file=sys.stderr)
-    if exc.hint:
-        print(f"      {printable(exc.hint)}", file=sys.stderr)
+    said = described(exc)
+    print(f"gemx: {said['message']}", file=sys.stderr)
+    if said["hint"]:
+        print(f"      {said['hint']}", file=sys.stderr)
 
 
 def described(exc: GemxError) -> dict[str, Any]:
     """An error as the envelope has it."""
-    return {"code": exc.code, "message": printable(exc.message), "hint": exc.hint}
+    return {"code": exc.code, "message": _safe(exc.message), "hint": _safe(exc.hint) if exc.hint else None}
+
+
+def _safe(text: str) -> str:
+    """Printable, and without any key: what an error says may come from a library or a server."""
+    keys = sys.modules.get("gemx.keys")
+    return printable(keys.redact(text) if keys else text)
 
 
 def check_writable(path: Path) -> None:
     """Raise StorageError where a result could not be written: asked before a call is paid for."""
-    if path.is_dir() or not path.parent.is_dir():
-        raise StorageError(f"cannot write {path}: its folder does not exist, or it is a folder itself")
-    if not os.access(path.parent, os.W_OK):
+    target = _target(path)
+    if not os.access(target.parent, os.W_OK):
         raise StorageError(f"cannot write {path}: no permission in its folder")
 
 
 def write_file(path: Path, text: str) -> None:
     """Write a result to a file that only the user can read, whole or not at all. Raises StorageError."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    target = _target(path)
+    draft = ""
     try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        descriptor, draft = tempfile.mkstemp(dir=target.parent, prefix=".gemx-")
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(printable(text))
             file.flush()
             os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError as exc:
-        draft.unlink(missing_ok=True)
-        raise StorageError(f"cannot write {path}: {exc.strerror}") from exc
+        Path(draft).replace(target)
+    except BaseException as exc:
+        if draft:
+            Path(draft).unlink(missing_ok=True)
+        if isinstance(exc, OSError):
+            raise StorageError(f"cannot write {path}: {exc.strerror}") from exc
+        raise
+
+
+def _target(path: Path) -> Path:
+    """The file behind a path, links followed; a device, a pipe or a folder is not one to be replaced."""
+    target = path.resolve()
+    if not target.parent.is_dir() or (target.exists() and not target.is_file()):
+        raise StorageError(f"cannot write {str(path)!r}: not a file, or in no folder", hint="give --out a file's path")
+    return target
 
 
 def is_terminal(stream: TextIO) -> bool:

@@ -20,15 +20,16 @@ from gemx.documents import Passage
 CONTRACT = "protocolo/v1"
 _LARGEST = Decimal(1_000_000_000)
 _MOST_ERRORS = 20
+_FEWEST_WORDS = 3
 _LEFT_OUT = ("title", "description", "minLength", "maxLength")
 
 
 def _number(value: object) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
-        raise ValueError(f"expected a JSON number, not {str(value)[:40]!r}")
+        raise ValueError(f"esperado um número, não {str(value)[:40]!r}")
     number = Decimal(value)
     if not 0 <= number <= _LARGEST:
-        raise ValueError(f"{str(value)[:40]} is not between 0 and {_LARGEST}")
+        raise ValueError(f"{str(value)[:40]} não está entre 0 e {_LARGEST}")
     return number
 
 
@@ -40,20 +41,20 @@ Number = Annotated[
 Short = Annotated[str, Field(min_length=1, max_length=2000)]
 
 
-class Part(BaseModel):
-    """A part of an answer: unknown keys are refused."""
+class ContractModel(BaseModel):
+    """A part of the contract: unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class Amount(Part):
+class Amount(ContractModel):
     """A value with its unit."""
 
     valor: Number
     unidade: Annotated[str, Field(min_length=1, max_length=40)]
 
 
-class Citation(Part):
+class Citation(ContractModel):
     """A passage by its id, and words copied from it."""
 
     id: Annotated[str, Field(min_length=1, max_length=200)]
@@ -63,7 +64,7 @@ class Citation(Part):
 Citations = Annotated[list[Citation], Field(max_length=20)]
 
 
-class Assessment(Part):
+class Assessment(ContractModel):
     """A finding in this patient and what it means."""
 
     achado: Short
@@ -71,7 +72,7 @@ class Assessment(Part):
     fontes: Citations = []
 
 
-class Presentation(Part):
+class Presentation(ContractModel):
     """The product as it is sold."""
 
     texto: Short
@@ -79,7 +80,7 @@ class Presentation(Part):
     volume: Amount | None = None
 
 
-class Dilution(Part):
+class Dilution(ContractModel):
     """What the drug is diluted in, and what comes of it."""
 
     diluente: Short
@@ -88,7 +89,7 @@ class Dilution(Part):
     concentracao: Amount | None = None
 
 
-class Dosage(Part):
+class Dosage(ContractModel):
     """How much, by which route, how often, how fast."""
 
     dose: Amount | None = None
@@ -104,7 +105,7 @@ class Dosage(Part):
     duracao: Short | None = None
 
 
-class Prescription(Part):
+class Prescription(ContractModel):
     """One row of the pharmacotherapy; everything but the drug may be null."""
 
     farmaco: Annotated[str, Field(min_length=1, max_length=200)]
@@ -126,7 +127,7 @@ class Prescription(Part):
     fontes: Citations = []
 
 
-class Criterion(Part):
+class Criterion(ContractModel):
     """If this, then that."""
 
     se: Short
@@ -134,7 +135,7 @@ class Criterion(Part):
     fontes: Citations = []
 
 
-class ChecklistItem(Part):
+class ChecklistItem(ContractModel):
     """Something to do, within `prazo_min` minutes of `a_partir_de`."""
 
     item: Short
@@ -143,14 +144,14 @@ class ChecklistItem(Part):
     fontes: Citations = []
 
 
-class Avoid(Part):
+class Avoid(ContractModel):
     """Something not to do."""
 
     item: Short
     fontes: Citations = []
 
 
-class Disposition(Part):
+class Disposition(ContractModel):
     """Where the patient should be cared for."""
 
     local: Short
@@ -158,7 +159,7 @@ class Disposition(Part):
     fontes: Citations = []
 
 
-class Answer(Part):
+class Answer(ContractModel):
     """A whole answer."""
 
     resumo: Short
@@ -188,35 +189,39 @@ def read_answer(text: str) -> tuple[Answer | None, list[Finding]]:
     try:
         value = strict_json.loads(text)
     except ValueError as exc:
-        return None, [_error("contract.json", "", f"not JSON: {exc}")]
+        return None, [_error("contract.json", "", f"não é JSON válido: {exc}")]
     try:
         return Answer.model_validate(value), []
     except ValidationError as exc:
-        errors = exc.errors(include_url=False, include_context=False)
+        errors = exc.errors(include_url=False)
         return None, [_broken(error) for error in errors[:_MOST_ERRORS]]
 
 
 def check_answer(answer: Answer, passages: Sequence[Passage], sections: Sequence[str]) -> list[Finding]:
-    """What a well-formed answer still owes: sections that may not be empty, and citations whose words are there."""
+    """What a well-formed answer still owes: required sections, sources, and citations whose words are there."""
     empty = [
-        _error("contract.section", section, "this section may not be empty")
+        _error("contract.section", section, "esta seção não pode ficar vazia")
         for section in sections
         if not getattr(answer, section)
     ]
+    missing = [
+        Finding("citation.missing", "warning", f"{path}.fontes", "afirmação sem fonte")
+        for path, cited in _statements(answer)
+        if not cited
+    ]
     known = {passage.id: " ".join(passage.text.split()) for passage in passages}
-    wrong = [found for path, citation in citations(answer) if (found := _citation(path, citation, known))]
-    return [*empty, *wrong]
+    cited = [(f"{path}.fontes[{n}]", item) for path, sources in _statements(answer) for n, item in enumerate(sources)]
+    wrong = [found for path, citation in cited if (found := _citation(path, citation, known))]
+    return [*empty, *wrong, *missing]
 
 
-def citations(answer: Answer) -> Iterator[tuple[str, Citation]]:
-    """Every citation with its path."""
-    sections = ("avaliacao", "farmacoterapia", "criterios_decisao", "checklist", "nao_fazer")
-    for section in sections:
+def _statements(answer: Answer) -> Iterator[tuple[str, list[Citation]]]:
+    """Every statement's path and citations."""
+    for section in ("avaliacao", "farmacoterapia", "criterios_decisao", "checklist", "nao_fazer"):
         for row, item in enumerate(getattr(answer, section)):
-            for index, citation in enumerate(item.fontes):
-                yield f"{section}[{row}].fontes[{index}]", citation
-    for index, citation in enumerate(answer.destino.fontes if answer.destino else []):
-        yield f"destino.fontes[{index}]", citation
+            yield f"{section}[{row}]", item.fontes
+    if answer.destino:
+        yield "destino", answer.destino.fontes
 
 
 def plain(value: Any) -> Any:
@@ -234,9 +239,15 @@ def plain(value: Any) -> Any:
 
 def _citation(path: str, citation: Citation, known: Mapping[str, str]) -> Finding | None:
     if citation.id not in known:
-        return _error("citation.unknown", f"{path}.id", f"there is no passage {citation.id!r}")
-    if " ".join(citation.trecho.split()) not in known[citation.id]:
-        return _error("citation.words", f"{path}.trecho", f"these words are not in the passage {citation.id!r}")
+        near = ", ".join(sorted(known)) or "nenhum"
+        return Finding("citation.unknown", "error", f"{path}.id", "este trecho não existe", near, citation.id)
+    passage, words = known[citation.id], " ".join(citation.trecho.split())
+    if words not in passage:
+        message = f"estas palavras não estão no trecho {citation.id}"
+        return Finding("citation.words", "error", f"{path}.trecho", message, passage, citation.trecho)
+    if len(words.split()) < _FEWEST_WORDS and words != passage:
+        message = f"menos de {_FEWEST_WORDS} palavras não provam o que diz o trecho {citation.id}"
+        return Finding("citation.words", "error", f"{path}.trecho", message, passage, citation.trecho)
     return None
 
 
@@ -244,8 +255,26 @@ def _broken(error: Any) -> Finding:
     path = ""
     for part in error["loc"]:
         path += f"[{part}]" if isinstance(part, int) else f".{part}"
-    message = str(error["msg"]).removeprefix("Value error, ")
-    return _error("contract.schema", path.lstrip("."), f"{message[:1].lower()}{message[1:]}")
+    return _error("contract.schema", path.lstrip("."), _in_portuguese(error))
+
+
+def _in_portuguese(error: Any) -> str:
+    context: dict[str, Any] = error.get("ctx", {})
+    said = {
+        "missing": "falta este campo",
+        "extra_forbidden": "este campo não existe no contrato",
+        "string_type": "esperado um texto",
+        "list_type": "esperada uma lista",
+        "int_type": "esperado um número inteiro",
+        "model_type": "esperado um objeto",
+        "literal_error": f"esperado um de: {context.get('expected')}",
+        "too_long": f"itens demais; no máximo {context.get('max_length')}",
+        "string_too_long": f"texto longo demais; no máximo {context.get('max_length')} caracteres",
+        "string_too_short": "este texto não pode ficar vazio",
+        "greater_than_equal": f"esperado no mínimo {context.get('ge')}",
+        "less_than_equal": f"esperado no máximo {context.get('le')}",
+    }
+    return said.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ")
 
 
 def _error(code: str, path: str, message: str) -> Finding:

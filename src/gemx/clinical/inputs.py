@@ -28,7 +28,7 @@ Value = Decimal | str | bool | tuple[str, ...] | None
 UNKNOWN = "não informado"
 _TRUE = {"sim", "s", "true", "verdadeiro", "yes"}
 _FALSE = {"nao", "n", "false", "falso", "no"}
-_UNKNOWN = {"desconhecido", "desconhecida", "ignorado"}
+_UNKNOWN = {"desconhecido", "desconhecida", "desconhecidos", "desconhecidas", "ignorado", "nao sabe", "?"}
 _DENIED = {"", "nega", "nenhuma", "nenhum", "[]", "nega alergia", "nega alergias", "sem alergia", "sem alergias"}
 _DENIAL = ("nega ", "sem ", "nao ")
 _TIME = re.compile(r"([01]?\d|2[0-3])[:h]([0-5]\d)")
@@ -266,9 +266,13 @@ def _text(definition: InputDefinition, text: str) -> Value:
         return _choice(definition, text)
     if definition.kind == "time" and not _TIME.fullmatch(text):
         raise InputError(f"esperada uma hora como 10:35, não {_shown(text)}")
-    if len(text) > _MAX_TEXT or not text.isprintable():
+    if not _is_line(text):
         raise InputError(f"esperada uma linha de até {_MAX_TEXT} caracteres")
     return text.replace("h", ":").zfill(5) if definition.kind == "time" else text
+
+
+def _is_line(text: str) -> bool:
+    return len(text) <= _MAX_TEXT and text.isprintable()
 
 
 def _boolean(text: str) -> bool | None:
@@ -303,6 +307,10 @@ def _list(value: Any) -> tuple[str, ...] | None:
     named = [str(item).strip() for item in items]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     if len(named) == 1 and _fold(named[0]) in _DENIED:
         return ()
+    if any(not _is_line(item) or not any(char.isalpha() for char in item) for item in named):
+        raise InputError(f"esperado um nome em cada item, em uma linha de até {_MAX_TEXT} caracteres")
+    if any(_fold(item) in _TRUE | _FALSE | _UNKNOWN for item in named):
+        raise InputError(f"{_shown(value)} não diz a quê; escreva os itens, nega ou desconhecido")
     if any(_fold(item) in _DENIED or _fold(item).startswith(_DENIAL) for item in named):
         raise InputError(f"{_shown(value)} nega e lista ao mesmo tempo; escreva só os itens, ou só nega")
     return tuple(named)

@@ -6,6 +6,7 @@ A call is made only when the audit can be written. Nothing else in gemx may call
 from __future__ import annotations
 
 import re
+import signal
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -39,30 +40,33 @@ def call(request: Request, policy: Policy, *, on_text: OnText | None = None) -> 
     return replace(reply, provider=provider.name, attempts=(attempt.summary(),))
 
 
-def structured(
-    request: Request, policy: Policy, validate: Validate, repairs: int = 0, *, on_text: OnText | None = None
-) -> Reply:
+def structured(request: Request, policy: Policy, validate: Validate, repairs: int = 0) -> Reply:
     """A call whose text must be valid: what is wrong with it goes back to the model at most `repairs` times.
 
-    Stops early when the number of problems does not fall, and keeps the answer with the fewest. The reply holds the
-    value, or None, and the problems; an invalid answer is data, not an exception.
+    Stops early when a problem stays and their number does not fall. The reply holds the value, or None, and the
+    problems; an invalid answer is data, not an exception.
     """
-    reply = _judged(call(request, policy, on_text=on_text), validate)
+    reply = _judged(call(request, policy), validate)
     attempts = reply.attempts
     for _ in range(repairs):
         if not reply.problems:
             break
         request = replace(request, messages=(*request.messages, *_repair_turns(reply)))
         try:
-            repaired = _judged(call(request, policy, on_text=on_text), validate)
+            repaired = _judged(call(request, policy), validate)
         except GemxError as exc:
             exc.attempts = (*attempts, *exc.attempts)
             raise
         attempts += repaired.attempts
-        if len(repaired.problems) >= len(reply.problems):
+        if _stuck(reply, repaired):
             break
         reply = repaired
     return replace(reply, attempts=attempts)
+
+
+def _stuck(before: Reply, after: Reply) -> bool:
+    stayed = {str(problem) for problem in before.problems} & {str(problem) for problem in after.problems}
+    return bool(stayed) and len(after.problems) >= len(before.problems)
 
 
 def embed(texts: Sequence[str], policy: Policy, origin: Origin) -> Embeddings:
@@ -164,7 +168,7 @@ class _Attempt:
             "gemx.automation_version": self.origin.automation_version,
             "gemx.automation_sha256": self.origin.automation_sha256,
             "gemx.automation_path": self.origin.automation_path,
-            "gemx.template": self.origin.template,
+            "gemx.formulary_path": self.origin.formulary_path,
         }
 
 
@@ -177,11 +181,20 @@ def _attempt(operation: str, policy: Policy, origin: Origin) -> Generator[_Attem
         yield attempt
     except BaseException as exc:
         attempt.error = exc.code if isinstance(exc, GemxError) else _unplanned(exc)
-        attempt.write()
+        _uninterrupted(attempt.write)
         if isinstance(exc, GemxError):
             exc.attempts = (*exc.attempts, attempt.summary())
         raise
-    attempt.write()
+    _uninterrupted(attempt.write)
+
+
+def _uninterrupted(write: Callable[[], None]) -> None:
+    """Write a record whatever signals come: they are seen after it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    try:
+        write()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _unplanned(exc: BaseException) -> str:

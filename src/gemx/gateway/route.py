@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gemx import keys, providers
-from gemx.errors import UsageError
+from gemx.errors import ConfigError, UsageError
 from gemx.library import suggest
 from gemx.models import registry
 from gemx.providers import ProviderName
@@ -34,7 +34,12 @@ def choose(settings: Settings, flag: str | None = None, *, clinical: bool = Fals
     setting = settings.resolve("model", flag)
     if setting.value is None:
         return _automatic(settings, clinical=clinical)
-    provider, model = parse(setting.value)
+    try:
+        provider, model = parse(setting.value)
+    except UsageError as exc:
+        if setting.source == "flag":
+            raise
+        raise ConfigError(f"{setting.source}: {exc.message}", hint=exc.hint) from exc
     if setting.source == "flag" or not clinical or _may_leave(provider, model, settings):
         return Route(provider, model, f"chosen by {setting.source}")
     note = f"{setting.value} ({setting.source}) not used: automations stay off the cloud without -m or allow_cloud"

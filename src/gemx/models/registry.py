@@ -8,12 +8,14 @@ from gemx import library, places
 from gemx.errors import ModelNotFoundError
 
 _SUFFIX = ".gguf"
+_PROJECTOR = "mmproj"  # a part of another model, not one by itself
 
 
 def installed() -> list[str]:
     """The names of the models in the models folder."""
     folder = places.models_dir()
-    return sorted(path.stem for path in folder.glob(f"*{_SUFFIX}") if path.is_file()) if folder.is_dir() else []
+    files = folder.glob(f"*{_SUFFIX}") if folder.is_dir() else ()
+    return sorted(path.stem for path in files if path.is_file() and not path.name.startswith(_PROJECTOR))
 
 
 def path_of(name: str) -> Path:

@@ -39,7 +39,7 @@ class Origin:
     automation_version: str | None = None
     automation_sha256: str | None = None
     automation_path: str | None = None
-    template: str | None = None
+    formulary_path: str | None = None
     subject: str | None = None
 
 
@@ -116,7 +116,7 @@ class Attempt:
 class Reply:
     """What came back. `model` is the model as the provider named it in its answer.
 
-    The door adds `run_id`, `attempts`, and, for structured calls, `value` and `problems` (empty when it is valid).
+    The door adds `attempts` and, for structured calls, `value` and `problems` (empty when it is valid).
     `first_text` is seconds from the call to the first text.
     """
 

@@ -83,7 +83,7 @@ def _quote(request: Request) -> str:
         names = ", ".join(part.name or part.mime_type for part in request.media)
         raise UnsupportedError(f"extractive reads text alone, not {names}")
     if not request.passages:
-        return "Sem documento para citar: dê um ou mais com -f. (extractive não usa modelo.)"
+        return "Sem documento para citar (extractive não usa modelo)."
     best = best_passages(_question(request), request.passages)
     if not best:
         return "Nenhum trecho dos documentos dados trata desta pergunta."

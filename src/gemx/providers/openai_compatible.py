@@ -105,8 +105,8 @@ class _Answer:
 
     def add(self, body: dict[str, Any]) -> str:
         """Take in a chunk, or a whole body, and return its text."""
-        self.model = body.get("model") or self.model
-        self.response_id = body.get("id") or self.response_id
+        self.model = _text(body.get("model")) or self.model
+        self.response_id = _text(body.get("id")) or self.response_id
         self.usage = wire.mapping(body.get("usage")) or self.usage
         choices = wire.items(body.get("choices"))
         text = self._choice(wire.mapping(choices[0])) if choices else ""
@@ -116,9 +116,9 @@ class _Answer:
         return text
 
     def _choice(self, choice: dict[str, Any]) -> str:
-        self.reason = choice.get("finish_reason") or self.reason
+        self.reason = _text(choice.get("finish_reason")) or self.reason
         said = wire.mapping(choice.get("delta")) or wire.mapping(choice.get("message"))
-        self.refusal += said.get("refusal") or ""
+        self.refusal += _text(said.get("refusal")) or ""
         self.thought = self.thought or bool(said.get("reasoning_content") or said.get("reasoning"))
         content = said.get("content")
         return content if isinstance(content, str) else ""
@@ -224,7 +224,12 @@ class OpenAICompatible:
     @contextmanager
     def _open(self, path: str, body: dict[str, Any], timeout: float) -> Generator[httpx.Response]:
         limits = httpx.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT))
-        with self._translated(), self._client.stream("POST", path, json=body, timeout=limits) as response:
+        # ASCII, because an argument or a reply may hold half of a surrogate pair, which UTF-8 cannot carry
+        content, kind = json.dumps(body).encode(), {"Content-Type": "application/json"}
+        with (
+            self._translated(),
+            self._client.stream("POST", path, content=content, headers=kind, timeout=limits) as response,
+        ):
             if response.status_code != 200:
                 response.read()
                 raise self._refusal(response.status_code, _error_text(response.content), response.headers)
@@ -313,7 +318,7 @@ def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
 def _json(data: bytes, otherwise: type[ProviderError]) -> dict[str, Any]:
     try:
         body = wire.mapping(json.loads(data))
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise otherwise("what came back is not JSON, as an OpenAI-compatible server sends") from exc
     if not body:
         raise otherwise("what came back is not a JSON object, as an OpenAI-compatible server sends")
@@ -323,7 +328,7 @@ def _json(data: bytes, otherwise: type[ProviderError]) -> dict[str, Any]:
 def _error_text(content: bytes) -> str:
     try:
         return _message(wire.mapping(json.loads(content)))
-    except ValueError:
+    except (ValueError, RecursionError):
         return content.decode(errors="replace")
 
 
@@ -407,8 +412,16 @@ def _vectors(body: dict[str, Any]) -> list[list[float]]:
 def _usage(usage: object) -> Usage:
     counts = wire.mapping(usage)
     return Usage(
-        input_tokens=counts.get("prompt_tokens"),
-        output_tokens=counts.get("completion_tokens"),
-        cached_tokens=wire.mapping(counts.get("prompt_tokens_details")).get("cached_tokens"),
-        reasoning_tokens=wire.mapping(counts.get("completion_tokens_details")).get("reasoning_tokens"),
+        input_tokens=_count(counts.get("prompt_tokens")),
+        output_tokens=_count(counts.get("completion_tokens")),
+        cached_tokens=_count(wire.mapping(counts.get("prompt_tokens_details")).get("cached_tokens")),
+        reasoning_tokens=_count(wire.mapping(counts.get("completion_tokens_details")).get("reasoning_tokens")),
     )
+
+
+def _count(value: object) -> int | None:
+    return value if type(value) is int and value >= 0 else None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

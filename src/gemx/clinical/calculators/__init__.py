@@ -8,7 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from difflib import get_close_matches
 
-from gemx.clinical.calculators import bleeding, hemodynamics, infusion, renal, sepsis
+from gemx.clinical.calculators import (
+    bleeding,
+    critical,
+    electrolytes,
+    hemodynamics,
+    infusion,
+    liver,
+    lung,
+    renal,
+    sepsis,
+)
 from gemx.clinical.calculators.base import Calculator, Component, Inputs, Parameter, Raw, Result, Value
 from gemx.errors import NotFoundError
 
@@ -25,7 +35,7 @@ __all__ = [
     "run",
 ]
 
-_THEMES = (hemodynamics, sepsis, bleeding, renal, infusion)
+_THEMES = (hemodynamics, sepsis, critical, lung, bleeding, liver, renal, electrolytes, infusion)
 _BY_ID = {calculator.id: calculator for theme in _THEMES for calculator in theme.CALCULATORS}
 
 
@@ -41,8 +51,9 @@ def get(id: str) -> Calculator:
         NotFoundError: there is none; the hint names the closest.
     """
     if id not in _BY_ID:
-        close = get_close_matches(id, list(_BY_ID), n=1)
-        hint = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(_BY_ID)}."
+        longer = [known for known in _BY_ID if known.startswith(id)] if id else []
+        close = longer or get_close_matches(id, list(_BY_ID), n=1)
+        hint = f"Did you mean {' or '.join(close)}?" if close else f"There are: {', '.join(_BY_ID)}."
         raise NotFoundError(f"no calculator {id}", hint=hint)
     return _BY_ID[id]
 

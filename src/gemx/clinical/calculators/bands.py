@@ -61,6 +61,15 @@ def banded(name: str, bands: Bands) -> Component:
     return Component((name,), value, {name: cuts_of(bands)})
 
 
+def counted(name: str) -> Component:
+    """A component whose points are the number itself."""
+
+    def value(inputs: Inputs) -> Decimal:
+        return inputs.number(name)
+
+    return Component((name,), value)
+
+
 def chosen(name: str, points: Mapping[str, int]) -> Component:
     """A component that scores one choice."""
 

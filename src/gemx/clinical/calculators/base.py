@@ -34,19 +34,24 @@ _STEP = Decimal("0.0001")
 
 @dataclass(frozen=True)
 class OtherUnit:
-    """A second unit that a parameter accepts: (value - offset) × factor is the value in the parameter's own unit."""
+    """A second unit that a parameter accepts: (value - offset) × factor is the value in the parameter's own unit.
+
+    A value below `low`, in this unit, no laboratory reports: it was measured in another one, and is refused.
+    """
 
     symbol: str
     factor: Fraction
     offset: Decimal = Decimal(0)
+    low: Decimal | None = None
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One input: its pt-BR label, fixed unit, hard range (impossible outside it) or choices.
+    """One input: its pt-BR label, fixed unit, hard range (impossible outside it; `whole`: no fractions) or choices.
 
     An optional one that is left out takes `default` (None: what depends on it is not evaluated), and `assumption` is
-    the pt-BR sentence that says so. `kind="unit"` is the name of a prescription unit.
+    the pt-BR sentence that says so. `kind="unit"` is the name of a prescription unit. `meanings` say in pt-BR what each
+    choice is.
     """
 
     name: str
@@ -56,7 +61,9 @@ class Parameter:
     low: Decimal | None = None
     high: Decimal | None = None
     low_excluded: bool = False
+    whole: bool = False
     choices: tuple[str, ...] = ()
+    meanings: tuple[str, ...] = ()
     optional: bool = False
     default: Value | None = None
     assumption: str = ""
@@ -120,6 +127,9 @@ class Parameter:
             return value
         for other in self.other_units:
             if _folded(symbol) == _folded(other.symbol):
+                if other.low is not None and value < other.low:
+                    least = f"{format_number(other.low)} {other.symbol}"
+                    raise self._refusal(raw, f"implausível nesta unidade (abaixo de {least}); confira se é {self.unit}")
                 converted = Fraction(value - other.offset) * other.factor
                 return _PRECISION.divide(Decimal(converted.numerator), Decimal(converted.denominator))
         known = ", ".join(unit for unit in (self.unit, *(other.symbol for other in self.other_units)) if unit)
@@ -132,6 +142,8 @@ class Parameter:
         if below or (self.high is not None and value > self.high):
             found = f"{format_number(value)} {self.unit}".rstrip()
             raise self._refusal(found, f"fora do intervalo aceito, {self.accepted}")
+        if self.whole and value != value.to_integral_value():
+            raise self._refusal(format_number(value), f"esperava-se um número inteiro, {self.accepted}")
         return value
 
     def _boolean(self, raw: Raw) -> bool:
@@ -143,7 +155,7 @@ class Parameter:
         raise self._refusal(str(raw), "esperava-se sim ou não")
 
     def _choice(self, raw: Raw) -> str:
-        word = str(raw).strip().casefold()
+        word = str(raw).strip().casefold().replace(",", ".")
         for choice in self.choices:
             if choice.casefold() == word:
                 return choice
@@ -238,9 +250,9 @@ def _accept(inputs: Inputs) -> None:
 class Calculator:
     """A named, versioned formula or score with its source.
 
-    `alternatives` are groups of optional parameters of which exactly one is needed; `needs` names optional parameters
-    that the others make necessary; `order` lists pairs (lesser, greater); `check` raises InputError on inputs that
-    contradict each other; `notes` adds assumptions that depend on the inputs.
+    `alternatives` are groups of optional parameters of which exactly one is needed, `any_of` groups of which at least
+    one is; `needs` names optional parameters that the others make necessary; `order` lists pairs (lesser, greater);
+    `check` raises InputError on inputs that contradict each other; `notes` adds assumptions that depend on the inputs.
     """
 
     id: str
@@ -256,6 +268,7 @@ class Calculator:
     check: Callable[[Inputs], None] = _accept
     unit_from: Callable[[Inputs], str] | None = None
     alternatives: tuple[tuple[str, ...], ...] = ()
+    any_of: tuple[tuple[str, ...], ...] = ()
     order: tuple[tuple[str, str], ...] = ()
 
     def run(self, raw: Mapping[str, Raw]) -> Result:
@@ -317,10 +330,11 @@ class Calculator:
     def _missing(self, known: Inputs) -> tuple[tuple[str, ...], tuple[Parameter, ...]]:
         """Names of what is missing, and the parameters to vary for it (of a group of alternatives, the first)."""
         absent = [group for group in self.alternatives if not any(name in known for name in group)]
+        open_groups = [group for group in self.any_of if not any(name in known for name in group)]
         needed = {p.name for p in self.parameters if not p.optional} | set(self.needs(known))
         plain = [name for name in (p.name for p in self.parameters) if name in needed and name not in known]
-        varied = {*plain, *(group[0] for group in absent)}
-        missing = (*plain, *(" or ".join(group) for group in absent))
+        varied = {*plain, *(group[0] for group in absent), *(name for group in open_groups for name in group)}
+        missing = (*plain, *(" or ".join(group) for group in (*absent, *open_groups)))
         return missing, tuple(p for p in self.parameters if p.name in varied)
 
     def _total(self, known: Inputs) -> Decimal:

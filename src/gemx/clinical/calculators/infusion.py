@@ -1,4 +1,4 @@
-"""Dilution and continuous infusion: concentration, pump rate, dose. Unit arithmetic; knows no drug and no limit.
+"""Dilution and continuous infusion: concentration, pump rate, drops, dose. Unit arithmetic; knows no drug and no limit.
 
 `volume_ml` is the final volume, ampoules included. Dose units are an amount per time, per kg of body weight or not.
 """
@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from fractions import Fraction
 
-from gemx.clinical.calculators.base import Calculator, Component, Inputs, Parameter
-from gemx.clinical.calculators.parameters import WEIGHT, optional, positive
+from gemx.clinical.calculators.base import Calculator, Component, Inputs, OtherUnit, Parameter
+from gemx.clinical.calculators.parameters import WEIGHT, assumed, explained, optional, positive
 from gemx.clinical.numbers import format_number
 from gemx.clinical.quantity import Quantity, convert, parse_unit
 from gemx.errors import InputError
@@ -101,6 +102,19 @@ def _read_dilution(value: Decimal, inputs: Inputs) -> str:
     return f"Volume final {format_number(_final_volume(inputs))} mL."
 
 
+def drip_rate(inputs: Inputs) -> Decimal:
+    """volume / hours × drops per mL / 60, drops per minute."""
+    return inputs.number("volume_ml") / inputs.number("hours") * Decimal(inputs.text("drop_factor")) / 60
+
+
+def _drops(inputs: Inputs) -> str:
+    return "microgotas/min" if inputs.text("drop_factor") == "60" else "gotas/min"
+
+
+def _read_drip(value: Decimal, inputs: Inputs) -> str:
+    return f"Contar {format_number(value, 0)} {_drops(inputs)}."
+
+
 def _dose_unit(inputs: Inputs) -> str:
     return inputs.text("dose_unit")
 
@@ -158,5 +172,24 @@ CALCULATORS = (
         unit_from=_dose_unit,
         formula_version="unit_arithmetic_1",
         source=_ARITHMETIC,
+    ),
+    Calculator(
+        id="drip_rate",
+        title="Gotejamento",
+        unit="gotas/min",
+        parameters=(
+            replace(_VOLUME, label="Volume a infundir"),
+            replace(positive("hours", "Tempo de infusão", "h"), other_units=(OtherUnit("min", Fraction(1, 60)),)),
+            assumed(
+                explained("drop_factor", "Equipo, gotas por mL", {"20": "gotas", "60": "microgotas"}),
+                "20",
+                "Equipo não informado: 20 gotas por mL.",
+            ),
+        ),
+        components=(Component(("volume_ml", "hours", "drop_factor"), drip_rate),),
+        interpret=_read_drip,
+        unit_from=_drops,
+        formula_version="drops_1",
+        source="Aritmética de unidades: volume ÷ tempo × gotas por mL; 1 mL = 20 gotas = 60 microgotas",
     ),
 )

@@ -121,6 +121,11 @@ def body_mass_index(inputs: Inputs) -> Decimal:
     return inputs.number("weight") / (inputs.number("height") / 100) ** 2
 
 
+def body_surface_area(inputs: Inputs) -> Decimal:
+    """√(weight × height / 3600), m² (doi 10.1056/NEJM198710223171717)."""
+    return (inputs.number("weight") * inputs.number("height") / 3600).sqrt()
+
+
 def _dosing_weight(inputs: Inputs) -> tuple[str, Decimal]:
     """The basis in pt-BR and the weight, kg, that `weight_basis` chooses."""
     actual, basis = inputs.number("weight"), inputs.text("weight_basis")
@@ -192,6 +197,14 @@ def urea_to_bun(inputs: Inputs) -> Decimal:
 def bun_to_urea(inputs: Inputs) -> Decimal:
     """BUN × 2.14, mg/dL."""
     return inputs.number("bun") * _BUN_TO_UREA
+
+
+def nitrogen_notes(inputs: Inputs) -> tuple[str, ...]:
+    """What a BUN is as urea: Brazilian laboratories report urea, and taking one for the other doubles or halves it."""
+    if "bun" not in inputs:
+        return ()
+    bun, urea = format_number(inputs.number("bun"), 1), format_number(bun_to_urea(inputs), 1)
+    return (f"BUN de {bun} mg/dL corresponde a ureia de {urea} mg/dL: confira qual dos dois o laboratório relatou.",)
 
 
 def _devine_notes(inputs: Inputs) -> tuple[str, ...]:
@@ -331,6 +344,16 @@ CALCULATORS = (
         formula_version="who_2000",
         source="WHO. Obesity: preventing and managing the global epidemic. Technical Report Series 894, 2000. "
         "PMID 11234459",
+    ),
+    Calculator(
+        id="body_surface_area_mosteller",
+        title="Superfície corporal (Mosteller)",
+        unit="m²",
+        parameters=(WEIGHT, HEIGHT),
+        components=(Component(("weight", "height"), body_surface_area),),
+        formula_version="mosteller_1987",
+        source="Mosteller RD. Simplified calculation of body-surface area. N Engl J Med 1987;317:1098. "
+        "doi:10.1056/NEJM198710223171717",
     ),
     Calculator(
         id="anion_gap",
