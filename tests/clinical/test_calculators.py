@@ -241,6 +241,8 @@ def test_kdigo_says_what_it_did_not_judge() -> None:
     assert any("duração" in sentence for sentence in alone.assumptions)
     slow = run("kdigo_aki_stage", {"creatinine": "1,4", "baseline_creatinine": "1"})
     assert slow.value == 0
+    assert slow.interpretation == "Sem critério de injúria renal aguda (IRA) nos dados informados."
+    assert run("kdigo_aki_stage", {"creatinine": "2", "baseline_creatinine": "1"}).interpretation == "IRA estágio 2."
     assert any("0,4 mg/dL sobre a basal" in sentence for sentence in slow.assumptions)
     assert len(run("kdigo_aki_stage", KDIGO).assumptions) == 3
 
@@ -399,6 +401,10 @@ def raw_values(parameter: Parameter) -> st.SearchStrategy[Any]:
         return st.booleans()
     if parameter.kind == "choice":
         return st.sampled_from(parameter.choices)
+    if parameter.whole:
+        assert parameter.low is not None
+        assert parameter.high is not None
+        return st.integers(int(parameter.low), int(parameter.high)).map(Decimal)
     low = max(parameter.low or Decimal(0), Decimal("0.0001") if parameter.low_excluded else Decimal("-Infinity"))
     high = parameter.high or Decimal(1000)
     cuts = [cut for part in CUTS.get(parameter.name, ()) for cut in (part - EPSILON, part, part + EPSILON)]
@@ -424,6 +430,8 @@ def complete_inputs(draw: st.DrawFn, calculator: Calculator) -> dict[str, Any]:
             inputs[parameter.name] = draw(st.sampled_from(UNITS[parameter.name]))
         else:
             inputs[parameter.name] = draw(raw_values(parameter))
+    if calculator.id == "delta_ratio":
+        inputs["bicarbonate"] = min(inputs["bicarbonate"], Decimal("23.9"))
     for group in calculator.alternatives:
         kept = draw(st.sampled_from(group))
         for name in group:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Group
 
 _INDENT = "  "
+_NARROWEST = 20  # columns below which a last cell goes on lines of its own
 _MARKDOWN_SPECIAL = str.maketrans({char: f"\\{char}" for char in "\\`*_{}[]<>#|~"})
 _LINE_START = re.compile(r"^(?:[-+=]|\d+(?=[.)]))")
 _TONES = {"plain": "", "muted": "dim", "warning": "yellow", "error": "bold red"}
@@ -109,7 +110,7 @@ def _text_rows(block: Rows, width: int) -> Iterator[str]:
 
 def _text_row(row: Row, head: str, width: int, *, fit: bool) -> list[str]:
     last = f"{row.cells[-1]} {row.mark}".strip()
-    if len(head) > width // 2:
+    if width - len(head) < _NARROWEST:
         below = _wrapped(last, width, "    ", "    ") if last else []
         return [*_wrapped(head.strip(), width, _INDENT, _INDENT), *below]
     if fit and len(head) + len(last) > width:

@@ -11,7 +11,6 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import combinations, product
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -185,27 +184,16 @@ def sample(definition: InputDefinition) -> Value:
     return samples.get(definition.kind, "texto")
 
 
-def _trials(names: Sequence[str], samples: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
-    """Values under which no comparison hides behind another one.
-
-    A null operand decides nothing: with all but two names null, every comparison of those two is reached.
-    """
-    for chosen in ((), *combinations(names, 1), *combinations(names, 2)):
-        for values in product(*(_sides(samples.get(name)) for name in chosen)):
-            yield dict(zip(chosen, values, strict=True))
-
-
-def _sides(value: Any) -> tuple[Any, ...]:
-    if isinstance(value, bool):
-        return True, False
-    return (value, Decimal(10) ** 9, -(Decimal(10) ** 9)) if isinstance(value, Decimal) else (value,)
+def _opposite(value: Any) -> Any:
+    return not value if isinstance(value, bool) else value
 
 
 def expression_error(source: str, samples: Mapping[str, Any], definitions: Inputs) -> str | None:
     """What keeps an expression over inputs from ever being judged: unlike types, or a choice that does not exist."""
     try:
         parsed = expression.parse(source)
-        for values in _trials(sorted(parsed.names), samples):
+        # All operands are evaluated: two samples reach every comparison, whatever a yes or a no hides.
+        for values in (samples, {name: _opposite(value) for name, value in samples.items()}):
             parsed.evaluate(values)
     except expression.ExpressionError as exc:
         return f"{exc} (character {exc.column} of the expression {source!r})"
