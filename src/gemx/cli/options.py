@@ -12,6 +12,9 @@ from gemx.errors import UsageError
 
 RAISE_LIMIT = "raise it with -o max_output_tokens=N, or a local model's context with -o context=N"
 
+Automation = Annotated[
+    str, typer.Argument(metavar="NAME|PATH", help="An automation's name, or the path of its YAML file.")
+]
 Model = Annotated[
     str | None,
     typer.Option("-m", "--model", metavar="MODEL", help="gemini:NAME, gguf:NAME|PATH.gguf, openai:NAME or extractive."),

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -155,6 +154,8 @@ def check_writable(path: Path) -> None:
 
 def write_file(path: Path, text: str) -> None:
     """Write a result to a file that only the user can read, whole or not at all. Raises StorageError."""
+    import tempfile
+
     target = _target(path)
     draft = ""
     try:
