@@ -50,12 +50,23 @@ def test_list_has_what_ships_and_what_is_here(run_gemx: Run, workdir: Path) -> N
 def test_show(run_gemx: Run, name: str) -> None:
     done = run_gemx("auto", "show", name)
     assert done.code == 0
-    for heading in ("guideline:", "reviewed:", "inputs:", "calculators:", "drugs:", "passages:"):
-        assert heading in done.out
-    assert "  peso *: Peso, de 20 a 400 kg" in done.out
+    lines = done.out.splitlines()
+    assert all(line.strip() for line in lines)
+    for heading in ("guideline: ", "reviewed: ", "calculators: ", "drugs: ", "passages: "):
+        assert sum(line.startswith(heading) for line in lines) == 1
+    inputs = lines[lines.index("inputs (* required):") + 1 :]
+    assert "  peso *: Peso, de 20 a 400 kg" in inputs
+    assert any(re.match(r"  alergias: ", line) for line in inputs)
     told = run_gemx("auto", "show", name, "--json")
     assert told.json["command"] == "auto show"
     assert told.json["data"]["id"] == name
+
+
+def test_show_of_a_prompt_alone_has_no_empty_line(run_gemx: Run, workdir: Path) -> None:
+    (workdir / "livre.yaml").write_text("gemx: automation/v1\nprompt: x\n")
+    done = run_gemx("auto", "show", "livre.yaml")
+    assert done.code == 0
+    assert done.out.splitlines()[1:] == ["file: livre.yaml"]
 
 
 def test_show_of_what_is_not_there_offers_what_is(run_gemx: Run) -> None:
@@ -137,6 +148,14 @@ def test_new_never_overwrites(run_gemx: Run, workdir: Path) -> None:
     done = run_gemx("auto", "new", "minha")
     assert done.code == 2
     assert path.read_text() == "meu trabalho"
+
+
+@pytest.mark.parametrize("name", [*SHIPPED, "inputs"])
+def test_new_refuses_the_names_that_ship(run_gemx: Run, workdir: Path, name: str) -> None:
+    done = run_gemx("auto", "new", name)
+    assert (done.code, done.out) == (2, "")
+    assert "has that name already" in done.err
+    assert list(workdir.rglob("*")) == []
 
 
 @pytest.mark.parametrize("name", ["../fora", "Maiúscula", "a b", "", "1a", "a.yaml"])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import stat
 import threading
@@ -114,6 +116,7 @@ def test_the_demo_patient_on_one_screen(run_gemx: Run, gemx_home: Path) -> None:
     assert re.search(r"Cristaloide 30 mL/kg +2100 mL", screen)
     assert re.search(r"Noradrenalina +6,6 mL/h", screen)
     assert re.search(r"até 1 h \(11:35\) .*2100 mL", screen)
+    assert "Completar 2100 mL de cristaloide em 3 h" in screen
     assert "até 6 h" in screen
     assert screen.count("até 1 h (11:35)") >= 4
     assert "\x1b" not in done.out
@@ -229,10 +232,9 @@ def test_a_local_model_that_is_cut_ends_in_exit_6(run_gemx: Run, wide_gguf: Path
     case = places.shipped("automations") / "cases" / "sepse_urinaria_estavel.yaml"
     done = run_gemx("auto", "run", "sepse_bundle", "--input", str(case), "-m", f"gguf:{wide_gguf}", *options)
     assert done.code == 6
-    assert "cut at the token limit" in done.err
+    assert "gemx: the answer of gguf:TINY is refused: 1 error, first contract.cut\n" in done.err
     assert "max_output_tokens" in done.err
-    assert "NÃO satisfaz o contrato" in done.out
-    assert "FAZER AGORA (DO PROTOCOLO" in done.out
+    assert_refused(done.out, "gguf:TINY", "a resposta foi cortada no limite de tokens")
     (record,) = records(gemx_home)
     assert record["gen_ai.response.finish_reasons"] == ["length"]
     assert record["gemx.status"] == "ok"
@@ -245,7 +247,7 @@ def test_a_local_model_satisfies_the_contract_or_says_why_not(
     options = ("-o", "max_output_tokens=120", "-o", "seed=3")
     done = run_gemx("auto", "run", "mini", *flags(*REQUIRED), "-m", f"gguf:{wide_gguf}", *options, "--json")
     assert done.code in (0, 6)
-    assert (done.code == 6) == bool(done.json["data"]["findings"])
+    assert (done.code == 6) == bool([row for row in done.json["data"]["findings"] if row["severity"] == "error"])
     assert len(records(gemx_home)) == 1
 
 
@@ -296,9 +298,15 @@ FAULTS = {
     "unavailable": (TEMPORARY, "unavailable", "overloaded"),
     "cut": (TEMPORARY, "stream_cut", "the connection was cut"),
     "hang": (TEMPORARY, "timeout", "no complete answer within 0.5 s"),
-    "max_tokens": (CONTRACT, "contract", "cut at the token limit"),
-    "invalid_json": (CONTRACT, "contract", "not JSON"),
-    "huge_number": (CONTRACT, "contract", "1e999"),
+    "max_tokens": (CONTRACT, "contract", "1 error, first contract.cut"),
+    "invalid_json": (CONTRACT, "contract", "1 error, first contract.json"),
+    "huge_number": (CONTRACT, "contract", "1 error, first contract.json"),
+}
+# What the one finding of an answer that is refused says.
+SAID = {
+    "max_tokens": ("contract.cut", "a resposta foi cortada no limite de tokens"),
+    "invalid_json": ("contract.json", "não é JSON válido: Expecting value"),
+    "huge_number": ("contract.json", "não é JSON válido: the exponent of 1e999"),
 }
 
 
@@ -320,6 +328,11 @@ def test_a_fault_has_its_exit_code_its_message_and_one_record(
     assert [error["code"] for error in told.json["errors"]] == [name]
     assert message in told.json["errors"][0]["message"]
     assert bool(told.json["data"]) == (code == CONTRACT)
+    if code == CONTRACT:
+        (finding,) = told.json["data"]["findings"]
+        assert (finding["code"], finding["severity"], finding["path"]) == (SAID[fault][0], "error", "")
+        assert finding["message"].startswith(SAID[fault][1])
+        assert_refused(done.out, "gemini:gemini-fake-001", finding["message"])
     attempts = records(gemx_home)
     assert len(attempts) == 2
     assert {record["kind"] for record in attempts} == {"attempt"}
@@ -345,7 +358,8 @@ def test_each_fault_has_a_message_of_its_own(run_gemx: Run, fake_gemini: FakeGem
     for fault in FAULTS:
         fake_gemini.fault(fault)
         done = run_gemx("auto", "run", "sepse_bundle", *flags(*LITERAL), "-m", GEMINI, "-o", "timeout=0.5", "--json")
-        messages.append(done.json["errors"][0]["message"])
+        findings = done.json["data"]["findings"] if done.json["data"] else []
+        messages.append("; ".join([done.json["errors"][0]["message"], *(finding["message"] for finding in findings)]))
     assert len(set(messages)) == len(FAULTS)
 
 
@@ -381,13 +395,104 @@ def test_a_broken_contract_is_exit_6_with_the_reason(
     command = ("auto", "run", "sepse_bundle", "--input", CHOQUE, "-m", GEMINI)
     done, told = run_gemx(*command), run_gemx(*command, "--json")
     assert (done.code, told.code) == (6, 6)
-    assert code in done.err
-    assert path in done.err
+    said = f"the answer of gemini:gemini-fake-001 is refused: 1 error, first {code}"
+    hint = "the errors stand in the result; --repair 2 sends them back to the model"
+    assert done.err.splitlines()[-2:] == [f"gemx: {said}", f"      {hint}"]
     _assert_envelope(told, 6)
-    assert {(finding["code"], finding["path"]) for finding in told.json["data"]["findings"]} == {(code, path)}
-    assert told.json["data"]["verified"] is False
-    assert len(done.out.splitlines()) > 24
-    assert f"ERRO {code}" in "\n".join(done.out.splitlines()[:24])
+    assert told.json["errors"] == [{"code": "contract", "message": said, "hint": hint}]
+    data = told.json["data"]
+    assert [(finding["code"], finding["path"], finding["severity"]) for finding in data["findings"]] == [
+        (code, path, "error")
+    ]
+    assert (data["findings"][0]["found"] is not None) == code.startswith("citation")
+    assert (data["findings"][0]["expected"] is not None) == code.startswith("citation")
+    assert data["verified"] is False
+    assert (data["answer"] is None) == (code in ("contract.json", "contract.schema"))
+    where = f"{path}: " if path else ""
+    assert_refused(done.out, "gemini:gemini-fake-001", where + data["findings"][0]["message"])
+    assert f"• ERRO {code}: {where}" in flat(section(done.out, "CONFERÊNCIA"))
+
+
+def assert_refused(page: str, model: str, *errors: str) -> None:
+    """The page says so at its head, one line an error, and its checklist is the one that code composed."""
+    lines = page.splitlines()
+    assert max(map(len, lines)) <= 80
+    count = "1 erro" if len(errors) == 1 else f"{len(errors)} erros"
+    head = lines.index(f"RESPOSTA RECUSADA: {count} em {model} (todos em Conferência)")
+    assert head <= 3
+    told = [line for line in lines[:24] if line.startswith("  ERRO  ")]
+    assert lines[head + 1 : head + 1 + len(told)] == told
+    assert len(told) == min(len(errors), 3)
+    for line, error in zip(told, errors, strict=False):
+        shown = line.removeprefix("  ERRO  ")
+        assert error.startswith(shown.removesuffix("…"))
+        assert shown == error or shown.endswith("…")
+    checklist = flat(page).split("FAZER AGORA (DO PROTOCOLO, POR CÓDIGO: A RESPOSTA DO MODELO FOI RECUSADA) ")[1]
+    assert "Colher hemoculturas antes do antimicrobiano" in checklist.split("VALORES CALCULADOS POR CÓDIGO")[0]
+    listed = flat(section(page, "CONFERÊNCIA"))
+    assert listed.count("• ERRO ") == len(errors)
+    assert all(flat(error) in listed for error in errors)
+
+
+def test_a_refused_checklist_is_not_shown_and_three_errors_are(run_gemx: Run, fake_gemini: FakeGemini) -> None:
+    def spoil(answer: dict[str, Any]) -> None:
+        answer["checklist"] = [
+            {"item": f"Item inventado {number}", "prazo_min": 0, "fontes": [{"id": f"sepse#x{number}", "trecho": "y"}]}
+            for number in range(5)
+        ]
+
+    fake_gemini.answer = lambda request: echo(request, spoil)
+    done = run_gemx("auto", "run", "sepse_bundle", *flags(*LITERAL), "-m", GEMINI)
+    assert done.code == 6
+    assert "gemx: the answer of gemini:gemini-fake-001 is refused: 5 errors, first citation.unknown\n" in done.err
+    errors = [f"checklist[{number}].fontes[0].id: este trecho não existe" for number in range(5)]
+    assert_refused(done.out, "gemini:gemini-fake-001", *errors)
+    assert "Item inventado" not in done.out
+
+
+@pytest.mark.parametrize("format", ["md", "html"])
+def test_a_refused_answer_is_refused_in_every_format(run_gemx: Run, fake_gemini: FakeGemini, format: str) -> None:
+    fake_gemini.always("max_tokens")
+    done = run_gemx("auto", "run", "sepse_bundle", *flags(*LITERAL), "-m", GEMINI, "--format", format)
+    assert done.code == 6
+    assert "RESPOSTA RECUSADA: 1 erro em gemini:gemini-fake-001" in done.out
+    assert "a resposta do modelo foi recusada" in done.out
+    assert "Colher hemoculturas antes do antimicrobiano" in done.out
+    assert "ERRO contract.cut: a resposta foi cortada no limite de tokens" in done.out
+
+
+def test_a_statement_without_a_source_is_a_warning_and_no_exit_6(run_gemx: Run, fake_gemini: FakeGemini) -> None:
+    fake_gemini.answer = lambda request: echo(request, lambda answer: answer["checklist"][0].update(fontes=[]))
+    command = ("auto", "run", "sepse_bundle", *flags(*LITERAL), "-m", GEMINI)
+    done, told = run_gemx(*command), run_gemx(*command, "--json")
+    assert (done.code, told.code) == (0, 0)
+    assert "RECUSAD" not in done.out
+    assert section(done.out, "CONFERÊNCIA") == "• aviso citation.missing: checklist[0].fontes: afirmação sem fonte"
+    finding = {"code": "citation.missing", "severity": "warning", "path": "checklist[0].fontes"}
+    assert told.json["data"]["findings"] == [
+        {**finding, "message": "afirmação sem fonte", "expected": None, "found": None}
+    ]
+    assert told.json["data"]["answer"]["checklist"][0]["fontes"] == []
+
+
+def test_warnings_stand_beside_the_errors(run_gemx: Run, fake_gemini: FakeGemini) -> None:
+    def spoil(answer: dict[str, Any]) -> None:
+        answer["checklist"][0].update(fontes=[])
+        answer["avaliacao"][0]["fontes"][0].update(trecho="PAM")
+
+    fake_gemini.answer = lambda request: echo(request, spoil)
+    done = run_gemx("auto", "run", "sepse_bundle", "--input", CHOQUE, "-m", GEMINI, "--json")
+    assert done.code == 6
+    found = {finding["code"]: finding["severity"] for finding in done.json["data"]["findings"]}
+    assert found == {"citation.words": "error", "citation.missing": "warning"}
+    assert "1 error, first citation.words" in done.json["errors"][0]["message"]
+
+
+def test_a_warning_alone_is_not_sent_back(run_gemx: Run, fake_gemini: FakeGemini) -> None:
+    fake_gemini.answer = lambda request: echo(request, lambda answer: answer["checklist"][0].update(fontes=[]))
+    done = run_gemx("auto", "run", "sepse_bundle", *flags(*LITERAL), "-m", GEMINI, "--repair", "3")
+    assert done.code == 0
+    assert len(fake_gemini.requests) == 1
 
 
 def test_repair_sends_what_is_wrong_back_once(run_gemx: Run, fake_gemini: FakeGemini, gemx_home: Path) -> None:
@@ -446,13 +551,77 @@ def test_out_is_private_whole_and_of_its_suffix(run_gemx: Run, workdir: Path, na
     assert [path.name for path in workdir.iterdir()] == [name]
 
 
-@pytest.mark.parametrize("target", ["nowhere/a.txt", "folder"])
-def test_out_that_cannot_be_written_is_exit_11(run_gemx: Run, workdir: Path, target: str) -> None:
+@pytest.mark.parametrize("target", ["nowhere/a.txt", "folder", "", ".", "/dev/null", "pipe", "link"])
+@pytest.mark.parametrize("command", ["gen", "auto"])
+def test_out_that_cannot_be_written_is_exit_11_before_the_call(
+    run_gemx: Run, fake_gemini: FakeGemini, gemx_home: Path, workdir: Path, target: str, command: str
+) -> None:
     (workdir / "folder").mkdir()
-    done = run_gemx("auto", "run", "sepse_bundle", *flags(*LITERAL), "-m", "extractive", "--out", target)
+    (workdir / "link").symlink_to("folder")
+    os.mkfifo(workdir / "pipe")
+    argv = ("gen", "Oi") if command == "gen" else ("auto", "run", "sepse_bundle", *flags(*LITERAL))
+    done = run_gemx(*argv, "-m", GEMINI, "--out", target)
+    assert (done.code, done.out) == (11, "")
+    assert f"cannot write {target or '.'!r}: " in done.err
+    assert sorted(path.name for path in workdir.rglob("*")) == ["folder", "link", "pipe"]
+    assert stat.S_ISFIFO((workdir / "pipe").stat().st_mode)
+    assert fake_gemini.requests == []
+    assert records(gemx_home) == []
+
+
+def test_out_replaces_the_file_behind_a_link_and_keeps_the_link(run_gemx: Run, workdir: Path) -> None:
+    (workdir / "folder").mkdir()
+    (workdir / "folder/page.md").write_text("antes")
+    (workdir / "a.md").symlink_to("folder/page.md")
+    (workdir / "new.md").symlink_to("folder/new.md")
+    for name in ("a.md", "new.md"):
+        done = run_gemx("auto", "run", "sepse_bundle", *flags(*LITERAL), "-m", "extractive", "--out", name)
+        assert (done.code, done.out) == (0, "")
+        assert (workdir / name).is_symlink()
+        assert (workdir / name).resolve().parent == workdir / "folder"
+        assert (workdir / name).read_text().startswith("# Sepse")
+        assert stat.S_IMODE((workdir / name).stat().st_mode) == 0o600
+
+
+def test_a_full_disk_leaves_the_file_as_it_was(
+    run_gemx: Run, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (workdir / "a.txt").write_text("antes")
+    run_gemx("auto", "run", "sepse_bundle", *flags(*LITERAL), "-m", "extractive")  # makes the audit's key
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    done = run_gemx("auto", "run", "sepse_bundle", *flags(*LITERAL), "-m", "extractive", "--out", "a.txt")
     assert done.code == 11
-    assert target in done.err
-    assert [path.name for path in workdir.iterdir()] == ["folder"]
+    assert "a.txt" in done.err
+    assert (workdir / "a.txt").read_text() == "antes"
+    assert [path.name for path in workdir.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("--dry-run", "--out", "a.txt"),
+        ("--json", "--format", "md"),
+        ("--format", "rich", "--out", "a.txt"),
+        ("-i", "foco=a", "-i", "foco=b"),
+    ],
+)
+def test_flags_that_would_do_nothing_are_usage_errors(run_gemx: Run, workdir: Path, argv: tuple[str, ...]) -> None:
+    done = run_gemx("auto", "run", "sepse_bundle", *flags(*LITERAL), "-m", "extractive", *argv)
+    assert done.code == 2
+    assert all(flag in done.err + done.out for flag in argv if flag.startswith("--"))
+    assert list(workdir.iterdir()) == []
+
+
+def test_repair_of_a_prompt_alone_is_a_usage_error(run_gemx: Run, fake_gemini: FakeGemini, workdir: Path) -> None:
+    write_mini(workdir, PROMPT_ONLY, "livre")
+    done = run_gemx("auto", "run", "livre", "-i", "idade=64", "-m", GEMINI, "--repair", "1")
+    assert (done.code, done.out) == (2, "")
+    assert "--repair" in done.err
+    assert fake_gemini.requests == []
 
 
 def test_markup_in_an_input_stays_text(run_gemx: Run) -> None:
@@ -485,11 +654,14 @@ def test_control_characters_in_what_was_given_are_refused_and_not_printed(run_ge
     assert not set(done.out + done.err) & set("\x1b\u202e")
 
 
-def test_json_of_a_success(run_gemx: Run) -> None:
+def test_json_of_a_success(run_gemx: Run, workdir: Path) -> None:
     done = run_gemx("auto", "run", "sepse_bundle", "--input", CHOQUE, "-m", "extractive", "--json")
     _assert_envelope(done, 0)
     data = done.json["data"]
-    assert {"run_id", "automation", "model", "answer", "facts", "findings", "verified"} <= set(data)
+    assert {"run_id", "automation", "model", "answer", "facts", "findings", "warnings", "verified"} <= set(data)
+    assert data["automation"]["id"] == "sepse_bundle"
+    assert data["automation"]["path"] == str(places.shipped("automations") / "sepse_bundle.yaml")
+    assert data["warnings"] == []
     assert done.json["errors"] == []
     assert data["model"] == "extractive"
     assert {fact["name"]: fact["value"] for fact in data["facts"]}["cristaloide_ml"] == 2100
@@ -688,17 +860,41 @@ def test_an_automation_of_the_folder_is_marked_and_on_record(run_gemx: Run, work
     path = write_mini(workdir)
     for name in ("mini", "automations/mini.yaml"):
         done = run_gemx("auto", "run", name, *flags(*REQUIRED), "-m", "extractive")
-        assert "not shipped with gemx" in done.err
-        assert "automations/mini.yaml" in done.err
+        warning = "automação de automations/mini.yaml, que não vem com o gemx"
+        assert f"Aviso: {warning}" in done.out.splitlines()
+        assert done.err == "model: extractive (chosen by flag)\n"
+        told = run_gemx("auto", "run", name, *flags(*REQUIRED), "-m", "extractive", "--json")
+        assert told.json["data"]["warnings"] == [warning]
+        assert told.json["data"]["automation"]["path"] == "automations/mini.yaml"
+        assert f"aviso: {warning}" in told.err.splitlines()
+        kept = run_gemx("auto", "run", name, *flags(*REQUIRED), "-m", "extractive", "--out", "a.txt")
+        assert f"aviso: {warning}" in kept.err.splitlines()
+        assert f"Aviso: {warning}" in (workdir / "a.txt").read_text().splitlines()
+    assert len(records(gemx_home)) == 6
     for record in records(gemx_home):
         assert record["gemx.automation_path"] == str(path)
         assert record["gemx.automation_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def test_a_formulary_of_the_user_is_marked_and_on_record(run_gemx: Run, workdir: Path, gemx_home: Path) -> None:
+    shutil.copytree(places.shipped("automations") / "formulary", workdir / "drogas")
+    command = ("auto", "run", "sepse_bundle", *flags(*LITERAL), "-m", "extractive")
+    done = run_gemx(*command, "--formulary", "drogas")
+    assert done.code == 0
+    assert "Aviso: formulário de drogas, que não vem com o gemx" in done.out.splitlines()
+    told = run_gemx(*command, "--formulary", "drogas", "--json")
+    assert told.json["data"]["warnings"] == ["formulário de drogas, que não vem com o gemx"]
+    assert "aviso: formulário de drogas, que não vem com o gemx" in told.err.splitlines()
+    assert [record["gemx.formulary_path"] for record in records(gemx_home)] == [str(workdir / "drogas")] * 2
+    assert run_gemx(*command).code == 0
+    assert "gemx.formulary_path" not in records(gemx_home)[-1]
+
+
 def test_an_automation_of_the_folder_hides_the_shipped_one_and_says_so(run_gemx: Run, workdir: Path) -> None:
     write_mini(workdir, MINI.replace("id: mini", "id: sepse_bundle"), "sepse_bundle")
     done = run_gemx("auto", "run", "sepse_bundle", *flags(*REQUIRED), "-m", "extractive", "-q")
-    assert "Mini" in done.out
+    assert done.out.startswith("Mini ")
+    assert "Aviso: automação de automations/sepse_bundle.yaml, que não vem com o gemx" in done.out.splitlines()
 
 
 def test_a_prompt_alone_runs_unverified_and_says_so(
@@ -718,6 +914,7 @@ def test_a_prompt_alone_runs_unverified_and_says_so(
     assert told.json["data"]["verified"] is False
     assert told.json["data"]["answer"] is None
     assert told.json["data"]["text"]
+    assert any("não verificado" in warning for warning in told.json["data"]["warnings"])
     assert "não verificado" in told.err
 
 

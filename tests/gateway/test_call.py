@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from fake_gemini import CUT_JSON, FAULTS, MODEL_VERSION, FakeGemini
+from fake_gemini import CUT_JSON, FAULTS, MODEL_VERSION, FakeGemini, candidate
+from fake_openai import FakeOpenAI, completion
 from gemx import places
 from gemx.audit import record
 from gemx.documents import Media, Passage, Text
@@ -35,7 +36,7 @@ ORIGIN = Origin(
     automation_version="1.2",
     automation_sha256="ab12",
     automation_path="/x/sepse.yaml",
-    template="t",
+    formulary_path="/x/formulary",
     subject="Leito 7",
 )
 CODES = {
@@ -125,7 +126,7 @@ def test_a_call_returns_the_reply_and_is_on_record(fake_gemini: FakeGemini, gemx
         "gemx.automation_version": "1.2",
         "gemx.automation_sha256": "ab12",
         "gemx.automation_path": "/x/sepse.yaml",
-        "gemx.template": "t",
+        "gemx.formulary_path": "/x/formulary",
     }
     assert {name: found[name] for name in expected} == expected
     assert "error.type" not in found
@@ -161,6 +162,49 @@ def test_every_fault_is_one_record(fault: str, stream: bool, fake_gemini: FakeGe
     assert "gemx.reply_hmac" not in found
     assert len(fake_gemini.requests) == 1
     assert nothing_secret_is_stored(gemx_home)
+
+
+@pytest.mark.parametrize("number", ["NaN", "1e999", "-1", "1.5", "true", '"12"', "[1]", "{}", "null"])
+@pytest.mark.parametrize("place", ["prompt_tokens", "cached_tokens", "id", "model", "finish_reason"])
+def test_an_endpoint_that_answers_nonsense_about_itself_is_still_on_record(
+    place: str, number: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = json.dumps(
+        completion("ok", "MARK" if place == "finish_reason" else "stop")
+        | {name: "MARK" for name in ("id", "model") if name == place}
+        | {"usage": {"prompt_tokens": 7, "prompt_tokens_details": {"cached_tokens": 3}, place: "MARK"}}
+        | ({"usage": {"prompt_tokens_details": {place: "MARK"}}} if place == "cached_tokens" else {})
+    ).replace('"MARK"', number)
+    with FakeOpenAI() as server:
+        monkeypatch.setenv("LLM_BASE_URL", server.endpoint_url)
+        server.fault("raw", body=body.encode())
+        try:
+            reply = call(request(), policy("openai:local"))
+        except GemxError as exc:
+            assert (place, exc.code) == ("finish_reason", only()["error.type"])
+            return
+    assert reply.text == "ok"
+    found = only()
+    assert found["gemx.status"] == "ok"
+    for name in ("gen_ai.usage.input_tokens", "gen_ai.usage.cache_read.input_tokens"):
+        assert type(found.get(name, 0)) is int
+        assert found.get(name, 0) >= 0
+    for name in ("gen_ai.response.id", "gen_ai.response.model"):
+        assert isinstance(found.get(name, ""), str)
+
+
+@pytest.mark.parametrize("number", ["NaN", "1e999"])
+@pytest.mark.parametrize("place", ["promptTokenCount", "cachedContentTokenCount", "responseId", "modelVersion"])
+def test_gemini_that_answers_nonsense_about_itself_is_still_on_record(
+    place: str, number: str, fake_gemini: FakeGemini
+) -> None:
+    usage = {"promptTokenCount": 7, "totalTokenCount": 9, place: "MARK"}
+    fields = {place: "MARK"} if place in ("responseId", "modelVersion") else {"usageMetadata": usage}
+    body = json.dumps(candidate("ok", "STOP", **fields)).replace('"MARK"', number)
+    fake_gemini.fault("invalid_body", body=body.encode())
+    with pytest.raises(TemporaryError, match="not an answer of the Gemini API"):
+        call(request(), policy())
+    assert (only()["gemx.status"], only()["error.type"]) == ("error", "unavailable")
 
 
 def test_the_list_of_faults_is_that_of_the_fake() -> None:
@@ -370,11 +414,22 @@ def test_a_repair_ends_when_the_answer_is_valid(fake_gemini: FakeGemini) -> None
     assert (reply.problems, len(reply.attempts), len(fake_gemini.requests)) == ((), 3, 3)
 
 
-@pytest.mark.parametrize("second", [["c", "d"], ["c", "d", "e"]])
-def test_a_repair_stops_when_the_problems_do_not_fall(second: list[str], fake_gemini: FakeGemini) -> None:
+@pytest.mark.parametrize("second", [["a", "b"], ["a", "c"], ["d", "c", "b"]])
+def test_a_repair_stops_when_a_problem_stays_and_their_number_does_not_fall(
+    second: list[str], fake_gemini: FakeGemini
+) -> None:
     reply = ask(fake_gemini, ["a", "b"], second, [], repairs=5)
-    assert reply.problems
-    assert len(reply.attempts) == len(fake_gemini.requests) == 2
+    assert reply.problems == ("a", "b")  # the first answer is not made worse
+    assert len(reply.attempts) == len(fake_gemini.requests) == len(audit()) == 2
+
+
+@pytest.mark.parametrize("second", [["c", "d"], ["c", "d", "e"], ["a"]])
+def test_a_repair_goes_on_when_each_problem_is_new_or_there_are_fewer(
+    second: list[str], fake_gemini: FakeGemini
+) -> None:
+    reply = ask(fake_gemini, ["a", "b"], second, [], repairs=5)
+    assert reply.problems == ()
+    assert len(reply.attempts) == len(fake_gemini.requests) == 3
 
 
 def test_a_repair_tells_the_model_its_answer_and_what_is_wrong(fake_gemini: FakeGemini) -> None:
