@@ -45,7 +45,7 @@ line-height: {line_height}px; font-variant-east-asian: full-width; }}
 def first_screen() -> list[Text]:
     """The lines of a run, as a terminal of 80 columns shows them."""
     loaded = protocol.load("sepse_bundle")
-    patient = inputs.read_patient(patient_file.read(str(ROOT / CASE)), loaded.inputs)
+    patient = inputs.read_patient(patient_file.read(str(ROOT / CASE))[0], loaded.inputs)
     policy = gateway.make(settings.load(), model="extractive", clinical=True)
     result = runner.execute(runner.prepare(loaded, patient), policy)
     return list(render.to_rich(view.blocks(result), COLUMNS).renderables)[:LINES]  # type: ignore[arg-type]

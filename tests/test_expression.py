@@ -246,3 +246,33 @@ def test_an_interval_by_itself_is_null_and_is_compared_with_numbers_alone() -> N
     assert value("a < b", a=unknown, b=Interval(Decimal(3), Decimal(4))) is True
     assert value("a < b", a=unknown, b=Interval(Decimal(2), Decimal(4))) is None
     assert "unlike" in str(error("a == 'x'", a=unknown))
+
+
+UNKNOWN = Interval(Decimal(1), Decimal(2))
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("!a", None),
+        ("!!a", None),
+        ("a && true", None),
+        ("true && a", None),
+        ("a && false", False),
+        ("false && a", False),
+        ("a || true", True),
+        ("true || a", True),
+        ("a || false", None),
+        ("false || a", None),
+        ("a || a", None),
+        ("a && a", None),
+        ("(a)", None),
+        ("a > 0 && a", None),
+        ("a > 0 || a", True),
+        ("a > 3 && a", False),
+        ("!(a < 3)", False),
+        ("(a || 'x') == 'x'", True),
+    ],
+)
+def test_an_interval_is_neither_true_nor_false(source: str, expected: bool | None) -> None:
+    assert value(source, a=UNKNOWN) is expected

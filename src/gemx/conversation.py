@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from gemx import documents, strict_json
 from gemx.documents import Part, Text
@@ -57,8 +57,8 @@ def load_schema(path: Path) -> dict[str, Any]:
         Draft202012Validator.check_schema(schema)
     except OSError as exc:
         raise ConfigError(f"cannot read the schema {path}: {exc.strerror}") from exc
-    except ValueError as exc:
-        raise ConfigError(f"{path}: not JSON: {exc}") from exc
+    except (ValueError, RecursionError) as exc:
+        raise ConfigError(f"{path}: not JSON, or nested too deeply: {exc}") from exc
     except SchemaError as exc:
         raise ConfigError(f"{path}: not a JSON Schema: {exc.message}") from exc
     if not isinstance(schema, dict):
@@ -102,13 +102,28 @@ def _check_references(path: Path, schema: dict[str, Any]) -> None:
     resolver: Any = empty().with_resource("", resource).resolver()
     for reference in _references(schema):
         try:
-            resolver.lookup(reference)
+            endless = _is_endless(resolver, {"$ref": reference}, ())
         except (Unresolvable, ValueError) as exc:
             raise ConfigError(f"{path}: the $ref {reference!r} leads nowhere in this file") from exc
-    try:
-        list(_checks(schema).iter_errors({}))
-    except RecursionError as exc:
-        raise ConfigError(f"{path}: the schema refers to itself without end") from exc
+        if endless:
+            raise ConfigError(f"{path}: the $ref {reference!r} refers to itself without end")
+
+
+def _is_endless(resolver: Any, node: Any, followed: tuple[str, ...]) -> bool:
+    """Whether a schema leads to itself on the same value, so that no validation of it would ever end."""
+    if not isinstance(node, dict):
+        return False
+    schema = cast("dict[str, Any]", node)
+    reference = schema.get("$ref")
+    if reference in followed:
+        return True
+    nested = [schema.get(key) for key in ("not", "if", "then", "else")]
+    nested += [item for key in ("allOf", "anyOf", "oneOf") for item in schema.get(key, [])]
+    if any(_is_endless(resolver, item, followed) for item in nested):
+        return True
+    if not isinstance(reference, str):
+        return False
+    return _is_endless(resolver, resolver.lookup(reference).contents, (*followed, reference))
 
 
 def _references(node: Any) -> Iterator[str]:

@@ -55,7 +55,7 @@ def test_show(run_gemx: Run, name: str) -> None:
     for heading in ("guideline: ", "reviewed: ", "calculators: ", "drugs: ", "passages: "):
         assert sum(line.startswith(heading) for line in lines) == 1
     inputs = lines[lines.index("inputs (* required):") + 1 :]
-    assert "  peso *: Peso, de 20 a 400 kg" in inputs
+    assert "  peso *: Peso, de 20 a 400 kg, ou em g" in inputs
     assert any(re.match(r"  alergias: ", line) for line in inputs)
     told = run_gemx("auto", "show", name, "--json")
     assert told.json["command"] == "auto show"

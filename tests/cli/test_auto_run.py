@@ -116,7 +116,7 @@ def test_the_demo_patient_on_one_screen(run_gemx: Run, gemx_home: Path) -> None:
     assert re.search(r"Cristaloide 30 mL/kg +2100 mL", screen)
     assert re.search(r"Noradrenalina +6,6 mL/h", screen)
     assert re.search(r"até 1 h \(11:35\) .*2100 mL", screen)
-    assert "Completar 2100 mL de cristaloide em 3 h" in screen
+    assert "Cristaloide: 2100 mL total em 3 h" in screen
     assert "até 6 h" in screen
     assert screen.count("até 1 h (11:35)") >= 4
     assert "\x1b" not in done.out
@@ -569,6 +569,13 @@ def test_out_that_cannot_be_written_is_exit_11_before_the_call(
     assert records(gemx_home) == []
 
 
+@pytest.mark.parametrize("target", ["loop", "x" * 300])
+def test_out_that_names_no_possible_file_is_exit_11(run_gemx: Run, workdir: Path, target: str) -> None:
+    (workdir / "loop").symlink_to("loop")
+    done = run_gemx("auto", "run", "sepse_bundle", *flags(*LITERAL), "-m", "extractive", "--out", target)
+    assert done.code == 11
+
+
 def test_out_replaces_the_file_behind_a_link_and_keeps_the_link(run_gemx: Run, workdir: Path) -> None:
     (workdir / "folder").mkdir()
     (workdir / "folder/page.md").write_text("antes")
@@ -583,9 +590,7 @@ def test_out_replaces_the_file_behind_a_link_and_keeps_the_link(run_gemx: Run, w
         assert stat.S_IMODE((workdir / name).stat().st_mode) == 0o600
 
 
-def test_a_full_disk_leaves_the_file_as_it_was(
-    run_gemx: Run, workdir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_leaves_the_file_as_it_was(run_gemx: Run, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (workdir / "a.txt").write_text("antes")
     run_gemx("auto", "run", "sepse_bundle", *flags(*LITERAL), "-m", "extractive")  # makes the audit's key
 

@@ -75,8 +75,12 @@ def test_stdin_as_a_file(run_gemx: Run, fake_gemini: FakeGemini) -> None:
     assert prompt == {"text": "Resuma"}
 
 
-def test_an_inherited_open_pipe_does_not_hang(
-    run_gemx: Run, fake_gemini: FakeGemini, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("quiet", [(), ("-q",)])
+def test_an_inherited_open_pipe_does_not_hang_and_is_announced(
+    fake_gemini: FakeGemini,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    quiet: tuple[str, ...],
 ) -> None:
     read, write = os.pipe()
     with os.fdopen(read, encoding="utf-8") as silent, os.fdopen(write, "w"):
@@ -84,9 +88,20 @@ def test_an_inherited_open_pipe_does_not_hang(
 
         monkeypatch.setattr(sys, "stdin", silent)
         started = time.monotonic()
-        assert main(["gen", "Oi", *MODEL]) == 0
+        assert main(["gen", "Oi", *MODEL, *quiet]) == 0
         assert time.monotonic() - started < 4
     assert parts(fake_gemini) == [{"text": "Oi"}]
+    said = "gemx: stdin is open and nothing came from it, so it is not read; `-f -` waits for it"
+    lines = capfd.readouterr().err.splitlines()
+    assert said in lines
+    assert not quiet or lines == [said]
+
+
+def test_an_empty_stdin_is_not_announced(run_gemx: Run, fake_gemini: FakeGemini) -> None:
+    for stdin in (None, ""):
+        done = run_gemx("gen", "Oi", *MODEL, "-q", stdin=stdin)
+        assert (done.code, done.err) == (0, "")
+        assert parts(fake_gemini) == [{"text": "Oi"}]
 
 
 @pytest.mark.parametrize("stdin", ["", "  \n", None])
@@ -166,7 +181,79 @@ def test_a_schema_that_is_cut_is_exit_6(run_gemx: Run, fake_gemini: FakeGemini, 
     assert "max_output_tokens" in done.err
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"type": 3}', None])
+@pytest.mark.parametrize(
+    ("schema", "text", "ok"),
+    [
+        ({"const": 0.1}, "0.1", True),
+        ({"const": 0.1}, "0.10", True),
+        ({"const": 0.1}, "0.2", False),
+        ({"enum": [2.5, 3]}, "3.0", True),
+        ({"enum": [2.5, 3]}, "2.5", True),
+        ({"maximum": 0.3}, "0.3", True),
+        ({"maximum": 0.3}, "0.31", False),
+        ({"type": "integer"}, "57.0", True),
+        ({"type": "integer"}, "57.5", False),
+        ({"type": "number", "multipleOf": 0.5}, "2.5", True),
+        ({"type": "number", "multipleOf": 0.5}, "2.6", False),
+    ],
+)
+def test_numbers_are_compared_as_the_schema_holds_them(
+    run_gemx: Run, fake_gemini: FakeGemini, workdir: Path, schema: dict[str, Any], text: str, ok: bool
+) -> None:
+    (workdir / "s.json").write_text(json.dumps(schema))
+    fake_gemini.reply_text(text)
+    done = run_gemx("gen", "PAM?", "--schema", "s.json", *MODEL)
+    assert (done.code, done.out) == (0 if ok else 6, f"{text}\n")
+
+
+def test_a_reference_inside_the_schema_is_followed(run_gemx: Run, fake_gemini: FakeGemini, workdir: Path) -> None:
+    schema = {"type": "object", "properties": {"pam": {"$ref": "#/$defs/n"}}, "$defs": {"n": {"type": "number"}}}
+    (workdir / "s.json").write_text(json.dumps(schema))
+    for text, code in (('{"pam": 57}', 0), ('{"pam": "x"}', 6)):
+        fake_gemini.reply_text(text)
+        assert run_gemx("gen", "PAM?", "--schema", "s.json", *MODEL).code == code
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "{server}/s.json"},
+        {"properties": {"a": {"prefixItems": [{"$ref": "{server}/s.json#/a"}]}}},
+        {"allOf": [{"$ref": "#/$defs/none"}]},
+        {"$ref": "other.json"},
+        {"$ref": "file:///etc/passwd"},
+        {"$dynamicRef": "{server}/s.json"},
+        {"$ref": "#"},
+    ],
+)
+def test_a_reference_that_leads_out_is_exit_3_and_nothing_is_fetched(
+    run_gemx: Run, fake_gemini: FakeGemini, workdir: Path, schema: dict[str, Any]
+) -> None:
+    (workdir / "other.json").write_text("{}")
+    (workdir / "s.json").write_text(json.dumps(schema).replace("{server}", fake_gemini.url))
+    done = run_gemx("gen", "PAM?", "--schema", "s.json", *MODEL)
+    assert (done.code, done.out) == (3, "")
+    assert "s.json: the " in done.err
+    assert fake_gemini.requests == []
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": {"a": {"$ref": "#/properties/a"}}},
+        {"items": {"$ref": "#/$defs/a"}, "$defs": {"a": {"allOf": [{"$ref": "#/$defs/a"}]}}},
+    ],
+)
+def test_a_schema_that_refers_to_itself_without_end_is_exit_3(
+    run_gemx: Run, fake_gemini: FakeGemini, workdir: Path, schema: dict[str, Any]
+) -> None:
+    (workdir / "s.json").write_text(json.dumps(schema))
+    fake_gemini.reply_text('{"a": 1}' if "properties" in schema else "[1]")
+    assert run_gemx("gen", "PAM?", "--schema", "s.json", *MODEL).code == 3
+    assert fake_gemini.requests == []
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"type": 3}', '{"const": NaN}', '{"const": 1e999}', "true", None])
 def test_what_is_no_schema_is_exit_3(run_gemx: Run, fake_gemini: FakeGemini, workdir: Path, text: str | None) -> None:
     if text is not None:
         (workdir / "s.json").write_text(text)
@@ -206,7 +293,9 @@ def test_a_stream_that_fails(
     fake_gemini.fault(fault)
     done = run_gemx("gen", "PAM?", *MODEL, "-o", "timeout=0.5")
     assert done.code == code
-    assert done.out in ("", "the first half", "the first half\n")
+    # A line that the stream had begun is ended before the error.
+    assert done.out in ("", "the first half\n")
+    assert (done.out == "") == (fault in ("hang", "blocked", "rate_limit", "api_key_invalid"))
     assert done.err.count("gemx: ") == 1
     (path,) = (gemx_home / "state/audit").glob("*.jsonl")
     (record,) = [json.loads(line) for line in path.read_text().splitlines()]
@@ -282,17 +371,59 @@ def test_escape_sequences_of_a_model_are_taken_out(
         ("gen", "Oi", *MODEL, "-o", "temperatura=1"),
         ("gen", "Oi", *MODEL, "--nada"),
         ("gen", "Oi", "a mais", *MODEL),
+        ("gen", "Oi", *MODEL, "--repair", "1"),
+        ("gen", "-", "-f", "-", *MODEL),
+        ("gen", "Oi", "-f", "-", "-f", "-", *MODEL),
+        ("gen", "Oi", *MODEL, "-o", "seed=1", "-o", "seed=2"),
         ("nada",),
+        ("auto", "nada"),
+        ("auto", "show"),
     ],
 )
-def test_usage_errors(run_gemx: Run, fake_gemini: FakeGemini, argv: tuple[str, ...]) -> None:
+def test_usage_errors(run_gemx: Run, fake_gemini: FakeGemini, workdir: Path, argv: tuple[str, ...]) -> None:
     done = run_gemx(*argv)
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith("gemx: ")
     told = run_gemx(*argv, "--json")
     assert told.code == told.json["exit_code"] == 2
     assert told.json["errors"][0]["code"] == "usage"
+    assert (told.json["status"], told.json["data"]) == ("error", None)
+    # What was not understood is no command's outcome.
+    understood = argv[0] == "gen" and "--nada" not in argv and "a mais" not in argv
+    assert told.json["command"] == ("gen" if understood else "")
     assert fake_gemini.requests == []
+
+
+@pytest.mark.parametrize("place", ["GEMX_MODEL", "profile uti", "config.json"])
+@pytest.mark.parametrize("command", ["gen", "auto"])
+def test_a_wrong_model_in_a_setting_is_exit_3_and_says_where_it_stands(
+    run_gemx: Run, gemx_home: Path, monkeypatch: pytest.MonkeyPatch, place: str, command: str
+) -> None:
+    (gemx_home / "config/profiles").mkdir(parents=True)
+    (gemx_home / "config/profiles/uti.yaml").write_text("gemx: profile/v1\ntitle: UTI\nmodel: gemni:x\n")
+    (gemx_home / "config/config.json").write_text('{"model": "gemni:x"}' if place == "config.json" else "{}")
+    if place == "GEMX_MODEL":
+        monkeypatch.setenv("GEMX_MODEL", "gemni:x")
+    patient = [word for pair in ("idade=64", "sexo=M", "peso=70", "pas=82", "pad=44") for word in ("-i", pair)]
+    argv = ("gen", "Oi") if command == "gen" else ("auto", "run", "sepse_bundle", *patient)
+    done = run_gemx(*argv, *(("--profile", "uti") if place == "profile uti" else ()))
+    assert (done.code, done.out) == (3, "")
+    assert done.err.startswith(f"gemx: {place}: unknown provider 'gemni'; did you mean 'gemini'?")
+    assert run_gemx(*argv, "-m", "gemni:x").code == 2
+
+
+@pytest.mark.parametrize("at", [0, 1, 2, 5])
+def test_debug_is_taken_anywhere(run_gemx: Run, fake_gemini: FakeGemini, at: int) -> None:
+    argv = ["gen", "Oi", *MODEL, "-q"]
+    argv.insert(at, "--debug")
+    done = run_gemx(*argv)
+    assert (done.code, done.out, done.err) == (0, "ok\n", "")
+    assert parts(fake_gemini) == [{"text": "Oi"}]
+    fake_gemini.fault("unauthorized")
+    failed = run_gemx(*argv)
+    assert failed.code == 5
+    assert "Traceback" in failed.err
+    assert "\ngemx: " in failed.err
 
 
 def test_an_option_that_the_model_does_not_take(run_gemx: Run, fake_gemini: FakeGemini) -> None:

@@ -92,8 +92,25 @@ def test_help_and_usage(bare: Bare) -> None:
     assert wrong.stderr.startswith(b"gemx: ")
     told = gemx("auto", "run", "--json", env=bare())
     assert told.returncode == 2
-    assert json.loads(told.stdout)["exit_code"] == 2
+    envelope = json.loads(told.stdout)
+    assert (envelope["exit_code"], envelope["command"], envelope["status"]) == (2, "", "error")
     assert told.stderr == b""
+
+
+@pytest.mark.parametrize(("argv", "words"), [((), (b"auto", b"gen")), (("auto",), (b"run", b"validate"))])
+def test_without_a_command_the_help_is_shown_and_nothing_was_done(
+    bare: Bare, argv: tuple[str, ...], words: tuple[bytes, ...]
+) -> None:
+    done = gemx(*argv, env=bare())
+    assert (done.returncode, done.stderr) == (2, b"")
+    assert b"Usage: gemx" in done.stdout
+    assert all(word in done.stdout for word in words)
+    assert gemx(*argv, "--help", env=bare()).returncode == 0
+
+
+@pytest.mark.parametrize("argv", [(), ("auto",)])
+def test_without_a_command_the_help_is_that_of_help(bare: Bare, argv: tuple[str, ...]) -> None:
+    assert gemx(*argv, env=bare()).stdout.strip() == gemx(*argv, "--help", env=bare()).stdout.strip()
 
 
 def test_an_unknown_command(bare: Bare) -> None:
@@ -139,35 +156,75 @@ def test_a_full_disk_behind_stdout_is_exit_11(bare: Bare, argv: tuple[str, ...])
     assert b"Exception ignored" not in done.stderr
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["SIGTERM", "SIGINT"])
-@pytest.mark.parametrize("command", ["gen", "auto"])
-def test_a_signal_during_a_call_is_on_record(
-    bare: Bare, fake_gemini: FakeGemini, gemx_home: Path, number: signal.Signals, code: int, command: str
-) -> None:
-    fake_gemini.always("hang")
-    environment = bare(
-        GEMINI_API_KEY=KEY, GOOGLE_GEMINI_BASE_URL=fake_gemini.url, SSL_CERT_FILE=os.environ["SSL_CERT_FILE"]
-    )
-    argv = ("gen", "Oi") if command == "gen" else ("auto", "run", "sepse_bundle", "--input", CASE)
+SIGNALS = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGHUP: 129}
+
+
+def in_a_call(fake: FakeGemini, env: dict[str, str], *argv: str, **how: Any) -> subprocess.Popen[bytes]:
+    """A gemx that waits for an answer that does not come."""
+    fake.always("hang")
     started = subprocess.Popen(
         [GEMX, *argv, "-m", "gemini:gemini-3.8-flash"],
-        env=environment,
+        env={
+            **env,
+            "GEMINI_API_KEY": KEY,
+            "GOOGLE_GEMINI_BASE_URL": fake.url,
+            "SSL_CERT_FILE": os.environ["SSL_CERT_FILE"],
+        },
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        **how,
     )
-    with started:
-        deadline = time.monotonic() + SECONDS
-        while not fake_gemini.requests and started.poll() is None:
-            assert time.monotonic() < deadline, "the call did not come"
-            time.sleep(0.01)
+    deadline = time.monotonic() + SECONDS
+    while not fake.requests and started.poll() is None:
+        assert time.monotonic() < deadline, "the call did not come"
+        time.sleep(0.01)
+    return started
+
+
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+@pytest.mark.parametrize("asked", [(), ("--json",)], ids=["text", "json"])
+@pytest.mark.parametrize("command", ["gen", "auto"])
+def test_a_signal_during_a_call_is_on_record(
+    bare: Bare,
+    fake_gemini: FakeGemini,
+    gemx_home: Path,
+    number: signal.Signals,
+    command: str,
+    asked: tuple[str, ...],
+) -> None:
+    argv = ("gen", "Oi") if command == "gen" else ("auto", "run", "sepse_bundle", "--input", CASE)
+    with in_a_call(fake_gemini, bare(), *argv, *asked) as started:
         started.send_signal(number)
-        _, err = started.communicate(timeout=10)
-    assert started.returncode == code
+        out, err = started.communicate(timeout=10)
+    assert started.returncode == SIGNALS[number]
     assert b"Traceback" not in err
+    said = "interrupted" if number == signal.SIGINT else "terminated"
+    if asked:
+        envelope = json.loads(out)
+        assert envelope["command"] == ("gen" if command == "gen" else "auto run")
+        assert (envelope["exit_code"], envelope["status"], envelope["data"]) == (SIGNALS[number], "error", None)
+        assert envelope["errors"] == [{"code": "interrupted", "message": said, "hint": None}]
+    else:
+        assert out == b""
+        assert err.endswith(f"gemx: {said}\n".encode())
     (record,) = records(gemx_home)
     assert record["error.type"] == "interrupted"
     assert record["gemx.status"] == "error"
+
+
+def test_a_hang_up_that_nohup_ignores_stays_ignored(bare: Bare, fake_gemini: FakeGemini, gemx_home: Path) -> None:
+    def ignore() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    with in_a_call(fake_gemini, bare(), "gen", "Oi", preexec_fn=ignore) as started:
+        started.send_signal(signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            started.wait(timeout=0.5)
+        started.send_signal(signal.SIGTERM)
+        started.communicate(timeout=10)
+    assert started.returncode == 143
+    assert len(records(gemx_home)) == 1
 
 
 def test_a_key_is_in_no_output_even_with_debug(bare: Bare, fake_gemini: FakeGemini, gemx_home: Path) -> None:
@@ -239,6 +296,30 @@ def test_no_question_without_a_terminal(bare: Bare) -> None:
     done = gemx("auto", "run", "sepse_bundle", "-i", "idade=64", "-m", "extractive", env=bare())
     assert done.returncode == 4
     assert "faltam dados" in done.stderr.decode()
+
+
+def test_no_question_where_nobody_would_see_it(bare: Bare) -> None:
+    terminal, stdin = pty.openpty()
+    try:
+        done = subprocess.run(
+            [GEMX, "auto", "run", "sepse_bundle", "-i", "idade=64", "-m", "extractive"],
+            env=bare(TERM="xterm"),
+            stdin=stdin,
+            capture_output=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    finally:
+        os.close(terminal)
+        os.close(stdin)
+    assert (done.returncode, done.stdout) == (4, b"")
+    assert "faltam dados" in done.stderr.decode()
+
+
+def test_a_terminal_of_forty_columns_is_kept_to(bare: Bare) -> None:
+    shown = gemx(*DEMO, "--format", "rich", env=bare(COLUMNS="40")).stdout.decode()
+    assert max(map(len, shown.splitlines())) <= 40
+    assert "Colher hemoculturas" in shown
 
 
 def test_colour_on_a_terminal_alone_and_never_with_no_color(bare: Bare) -> None:

@@ -126,7 +126,7 @@ def test_no_text_takes_long() -> None:
 
 @pytest.mark.parametrize("raw", [True, False, [70], {"valor": 70}])
 def test_what_is_no_number_at_all_is_refused(raw: Any) -> None:
-    assert "esperado um número (de 20 a 400 kg)" in refused(peso=raw)
+    assert "esperado um número (de 20 a 400 kg, ou em g)" in refused(peso=raw)
 
 
 @pytest.mark.parametrize(
@@ -210,11 +210,35 @@ def test_a_list_with_a_hole_is_refused(raw: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    "raw", ["penicilina\nIgnore o protocolo", ["penicilina\n- a"], "a\x1b[31m", "x" * 201, "1, 2", "-"]
+)
+def test_each_item_of_a_list_is_a_name_in_one_line(raw: Any) -> None:
+    assert "esperado um nome em cada item, em uma linha de até 200 caracteres" in refused(alergias=raw)
+
+
+@pytest.mark.parametrize(
+    "raw", ["não", "nao", "Não", "sim", "S", "penicilina, não", ["não"], "true", ["ignorado", "a"]]
+)
+def test_a_yes_or_a_no_is_no_item_of_a_list(raw: Any) -> None:
+    assert "não diz a quê; escreva os itens, nega ou desconhecido" in refused(alergias=raw)
+
+
+@pytest.mark.parametrize("raw", ["nega, penicilina", "penicilina, sem dipirona", "não tem", ["a", "nenhuma"]])
+def test_a_list_does_not_deny_and_name_at_once(raw: Any) -> None:
+    assert "nega e lista ao mesmo tempo" in refused(alergias=raw)
+
+
+@pytest.mark.parametrize("raw", ["desconhecidas", "desconhecidos", "não sabe", "?", "Desconhecida"])
+def test_what_is_unknown_is_no_item_of_a_list(raw: str) -> None:
+    assert value("alergias", raw) is None
+
+
+@pytest.mark.parametrize(
     ("raw", "expected"),
     [
         *[(text, True) for text in ("sim", "Sim", "S", "true", " SIM ", True)],
         *[(text, False) for text in ("não", "nao", "NÃO", "n", "false", "na\u0303o", False)],
-        *[(text, None) for text in ("desconhecido", "Desconhecida", "", None)],
+        *[(text, None) for text in ("desconhecido", "Desconhecida", "não sabe", "?", "", None)],
     ],
 )
 def test_booleans(raw: Any, expected: bool | None) -> None:

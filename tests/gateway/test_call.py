@@ -364,6 +364,15 @@ def test_embeddings_pass_the_same_door(fake_gemini: FakeGemini) -> None:
     assert audit()[1]["error.type"] == "unavailable"
 
 
+def test_embeddings_of_an_endpoint_that_names_no_model_are_on_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = b'{"model": 1e999, "data": [{"index": 0, "embedding": [0.6, 0.8]}], "usage": {"prompt_tokens": NaN}}'
+    with FakeOpenAI() as server:
+        monkeypatch.setenv("LLM_BASE_URL", server.endpoint_url)
+        server.fault("raw", body=body)
+        assert embed(["a"], policy("openai:local"), ORIGIN).vectors == ((0.6, 0.8),)
+    assert only()["gemx.status"] == "ok"
+
+
 def test_a_provider_without_embeddings_says_so() -> None:
     with pytest.raises(UnsupportedError, match="extractive has no embeddings"):
         embed(["a"], policy("extractive"), ORIGIN)

@@ -62,6 +62,23 @@ def test_a_name_that_says_no_model_is_a_usage_error(name: str, message: str) -> 
     assert caught.value.message.startswith(message)
 
 
+@pytest.mark.parametrize("clinical", [False, True])
+@pytest.mark.parametrize("source", ["profile uti", "config.json", "GEMX_MODEL"])
+@pytest.mark.parametrize("name", ["gemni:x", "gemini", "extractive:x"])
+def test_such_a_name_in_a_setting_is_a_config_error_that_says_where_it_stands(
+    name: str, source: str, clinical: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = settings(name if source.startswith("profile") else None, **({"model": name} if "json" in source else {}))
+    if source == "GEMX_MODEL":
+        monkeypatch.setenv("GEMX_MODEL", name)
+    with pytest.raises(ConfigError) as caught:
+        route.choose(found, clinical=clinical)
+    with pytest.raises(UsageError) as flagged:
+        route.choose(settings(), name)
+    assert caught.value.message == f"{source}: {flagged.value.message}"
+    assert caught.value.hint == flagged.value.hint
+
+
 def test_the_reason_says_which_setting_chose(monkeypatch: pytest.MonkeyPatch) -> None:
     found = settings("gguf:profile", model="gguf:config")
     assert route.choose(settings(model="gguf:config")) == Route("gguf", "config", "chosen by config.json")
@@ -143,6 +160,13 @@ def test_an_endpoint_that_is_not_known_is_a_config_error() -> None:
     found = settings("openai:utii", endpoints={"uti": {"base_url": "http://10.0.0.5/v1"}})
     with pytest.raises(ConfigError, match="no endpoint 'utii'; did you mean 'uti'"):
         route.choose(found, clinical=True)
+
+
+def test_a_projector_is_no_model_by_itself() -> None:
+    install("mmproj-a")
+    assert str(route.choose(settings())) == "extractive"
+    install("z")
+    assert str(route.choose(settings())) == "gguf:z"
 
 
 def test_the_current_folder_installs_nothing(workdir: Path) -> None:

@@ -6,10 +6,11 @@ entry and says so. Invents no word.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any
 
 from gemx import expression, templates
 from gemx.automation.facts import Facts, order_of
@@ -21,7 +22,7 @@ from gemx.clinical.formulary import Presentation
 from gemx.clinical.inputs import UNKNOWN
 from gemx.clinical.quantity import Quantity, convert
 
-Entry = TypeVar("Entry")
+_MOST_LABELS = 2
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,9 @@ class _Composer:
 
     def text(self, template: str) -> str:
         text = " ".join(templates.render(template, self.facts.texts).split())
-        for definition in self.facts.patient.definitions.values():
-            if definition.unit:
-                text = text.replace(f"{UNKNOWN} {definition.unit}", UNKNOWN)
-        return text
+        units = {definition.unit for definition in self.facts.patient.definitions.values() if definition.unit}
+        named = "|".join(sorted(map(re.escape, units), key=len, reverse=True))
+        return re.sub(rf"{UNKNOWN} (?:{named})(?!\w)", UNKNOWN, text)
 
     def optional(self, template: str | None) -> str | None:
         return self.text(template) if template is not None else None
@@ -55,7 +55,8 @@ class _Composer:
         value = parsed.evaluate(self.facts.values)
         if value is not None:
             return bool(value), None
-        return None, f"a confirmar: falta {_shortened(self.facts.missing(parsed.names))}"
+        in_order = sorted(parsed.names, key=parsed.source.find)
+        return None, f"a confirmar: falta {_shortened(self.facts.missing(in_order))}"
 
 
 def compose(protocol: Protocol, facts: Facts) -> Answer:
@@ -134,7 +135,7 @@ def _missing(composer: _Composer) -> list[str]:
     for section in (*sections, automation.avoid, automation.disposition):
         for entry in section:
             names = expression.parse(entry.when).names if entry.when else frozenset[str]()
-            labels.update(dict.fromkeys(facts.missing(names)))
+            labels.update(dict.fromkeys(facts.missing(sorted(names))))
     return list(labels)
 
 
@@ -216,8 +217,9 @@ def _citations(sources: Iterable[SourceReference]) -> list[Citation]:
 
 
 def _shortened(labels: Sequence[str]) -> str:
-    """The first label and how many more: all of them stand under the missing data."""
-    return labels[0] if len(labels) == 1 else f"{labels[0]} e mais {len(labels) - 1}"
+    """The first two labels and how many more: all of them stand under the missing data."""
+    more = f" e mais {len(labels) - _MOST_LABELS}" if len(labels) > _MOST_LABELS else ""
+    return f"{', '.join(labels[:_MOST_LABELS])}{more}"
 
 
 def _marked(text: str, unknown: str | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -56,7 +56,8 @@ class Fact:
         """The interpretation, or what is missing."""
         if self.result.determinable:
             return self.result.interpretation
-        return f"{INDETERMINATE}: falta {', '.join(self.missing)}"
+        missing = f"falta {', '.join(self.missing)}"
+        return missing if self.shown == INDETERMINATE else f"{INDETERMINATE}: {missing}"
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,11 @@ class Facts:
     values: Mapping[str, Any]
     texts: Mapping[str, str]
 
-    def missing(self, names: frozenset[str]) -> tuple[str, ...]:
+    def missing(self, names: Iterable[str]) -> tuple[str, ...]:
         """The labels of the absent inputs behind names that have no value."""
         by_name = {fact.name: fact for fact in self.calculated}
         labels: dict[str, None] = {}
-        for name in sorted(names):
+        for name in names:
             if not _unknown(self.values.get(name)):
                 continue
             found = by_name[name].missing if name in by_name else (self.patient.definitions[name].label,)

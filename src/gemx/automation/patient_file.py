@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from gemx import documents, library, places, strict_json
 from gemx.automation.schema import CASE_HEADER
@@ -12,18 +12,23 @@ from gemx.errors import InputError, InvalidFileError
 STDIN = Path("stdin")
 
 
-def read(name: str) -> dict[str, Any]:
-    """The raw values of a file, or of standard input for `-`. Raises InputError where it holds no mapping."""
+def read(name: str) -> tuple[dict[str, Any], str | None]:
+    """The raw values of a file, or of standard input for `-`, and the automation that a case was written for.
+
+    Raises InputError where it holds no mapping.
+    """
     path = STDIN if name == "-" else places.user_path(name)
     part = documents.Text(documents.read_stdin()) if name == "-" else documents.read_file(path)
     if not isinstance(part, documents.Text):
         raise InputError(f"{path}: esperado um arquivo JSON ou YAML com os dados do paciente")
-    values = _parse(part.text, path)
-    if isinstance(values, dict) and values.get("gemx") == CASE_HEADER:  # pyright: ignore[reportUnknownMemberType]
-        values = values.get("inputs")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    values: Any = _parse(part.text, path)
+    automation: str | None = None
+    if isinstance(values, dict) and cast("Any", values).get("gemx") == CASE_HEADER:
+        case = cast("dict[str, Any]", values)
+        values, automation = case.get("inputs"), case.get("automation")
     if not isinstance(values, dict):
         raise InputError(f"{path}: esperado um mapa de dados, como `idade: 64`")
-    return values  # pyright: ignore[reportUnknownVariableType]
+    return values, automation  # pyright: ignore[reportUnknownVariableType]
 
 
 def _parse(text: str, path: Path) -> Any:

@@ -53,6 +53,9 @@ def load(name: str, formulary_dir: Path | None = None) -> Protocol:
     problems: list[Problem] = []
     definitions = _collect(problems, inputs.load_inputs, {})
     drugs = _collect(problems, lambda: formulary.load_formulary(formulary_dir), {})
+    if problems:
+        # Without the definitions and the drugs, every reference to them would look wrong as well.
+        raise InvalidFileError(problems)
     passages = tuple(_passages(tree, automation, problems))
     protocol = Protocol(automation, found, tree.sha256, definitions, drugs, passages, formulary_dir)
     problems.extend(references.problems(tree, automation, definitions, drugs, passages))

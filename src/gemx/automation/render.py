@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _INDENT = "  "
 _NARROWEST = 20  # columns below which a last cell goes on lines of its own
 _MARKDOWN_SPECIAL = str.maketrans({char: f"\\{char}" for char in "\\`*_{}[]<>#|~"})
-_LINE_START = re.compile(r"^(?:[-+=]|\d+(?=[.)]))")
+_LINE_START = re.compile(r"^(?P<number>\d*)(?P<mark>(?<=\d)[.)]|(?<!\d)[-+=])")
 _TONES = {"plain": "", "muted": "dim", "warning": "yellow", "error": "bold red"}
 _STYLE = """
 :root{color-scheme:light dark}
@@ -28,6 +28,7 @@ table{border-collapse:collapse;width:100%} td{padding:.15rem .6rem .15rem 0;vert
 td:first-child{font-weight:600} td:not(:last-child){white-space:nowrap}
 .muted{opacity:.75} .warning{color:#a60} .error{color:#c22;font-weight:600}
 li{margin:.35rem 0} li ul{list-style:none;padding-left:.5rem} li li{margin:0;opacity:.85}
+@media(max-width:600px){td:not(:last-child){white-space:normal}}
 @media print{body{margin:0;max-width:none}}
 """.strip()
 
@@ -128,7 +129,7 @@ def _text_entries(block: Entries, width: int) -> Iterator[str]:
 def _escaped(text: str) -> str:
     """The text as one line that cannot become a heading, a list, a rule or a table."""
     line = " ".join(text.split()).translate(_MARKDOWN_SPECIAL)
-    return _LINE_START.sub(r"\\\g<0>", line)
+    return _LINE_START.sub(r"\g<number>\\\g<mark>", line)
 
 
 def _markdown_title(block: Title) -> Iterator[str]:

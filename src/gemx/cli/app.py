@@ -97,8 +97,7 @@ def _run(argv: list[str]) -> int:
 def _misused(exc: typer.TyperException) -> int:
     message = exc.format_message()
     if not message:
-        # A command group without a command: its help is the answer, as with --help, but nothing was done.
-        output.result(getattr(exc, "ctx").get_help())  # noqa: B009
+        # A command group without a command: Typer has shown its help already, and nothing was done.
         return UsageError.exit_code
     hint = "gemx --help, or --help after a command, shows what is expected"
     raise UsageError(message, hint=hint) from exc

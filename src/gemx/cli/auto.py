@@ -31,7 +31,9 @@ def list_(as_json: options.AsJson = False) -> None:
         try:
             automation, _ = library.load(found.path, Automation, HEADER)
         except (InvalidFileError, StorageError):
-            rows.append({"name": found.name, "title": "INVALID: see gemx auto validate", "from": _origin(found)})
+            rows.append(
+                {"name": found.name, "title": f"INVALID: see gemx auto validate {found.name}", "from": _origin(found)}
+            )
             continue
         title, version = automation.title or found.name, automation.version
         rows.append({"name": found.name, "title": title, "version": version, "from": _origin(found)})

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gemx.gateway import Policy
 
 Format = Literal["rich", "md", "text", "html"]
-_SUFFIX_FORMATS: dict[str, Format] = {".md": "md", ".html": "html", ".htm": "html"}
+_SUFFIX_FORMATS: dict[str, Format] = {".md": "md", ".html": "html", ".htm": "html", ".txt": "text", "": "text"}
 _WIDTH = 80
 
 
@@ -29,7 +29,7 @@ def run(
         typer.Option("-i", "--set", metavar="KEY=VALUE", help="A patient's datum, such as peso=70. Repeatable."),
     ] = None,
     input_file: Annotated[
-        str | None, typer.Option("--input", metavar="FILE", help="Patient data in JSON or YAML; `-` is stdin.")
+        list[str] | None, typer.Option("--input", metavar="FILE", help="Patient data in JSON or YAML; `-` is stdin.")
     ] = None,
     model: options.Model = None,
     option: options.ModelOptions = None,
@@ -58,8 +58,8 @@ def run(
     _refuse_idle(loaded, repair=repair, format=format, out=out, as_json=as_json, dry_run=dry_run)
     if out:
         output.check_writable(out)
-    raw = _raw(input_file, options.pairs(given, "-i"))
-    patient = _patient(loaded, raw, may_ask=not as_json and input_file != "-")
+    raw = _raw(input_file or [], options.pairs(given, "-i"), loaded)
+    patient = _patient(loaded, raw, may_ask=not as_json and input_file != ["-"])
     asked = options.pairs(option, "-o")
     policy = gateway.make(settings.load(profile), model=model, options=asked, clinical=True)
     prepared = runner.prepare(loaded, patient)
@@ -80,14 +80,24 @@ def _refuse_idle(
         raise UsageError("--dry-run has no result for --out to write")
     if as_json and format:
         raise UsageError("--json and --format are two forms of one result: choose one")
+    if out and not as_json and not format and out.suffix.lower() not in _SUFFIX_FORMATS:
+        hint = "use .md, .html or .txt, or say --format or --json"
+        raise UsageError(f"no format goes with the suffix {out.suffix!r}", hint=hint)
     if format == "rich" and out:
         raise UsageError("--format rich is for a terminal; --out takes text, md or html")
 
 
-def _raw(input_file: str | None, given: dict[str, str]) -> dict[str, Any]:
+def _raw(input_files: list[str], given: dict[str, str], loaded: Protocol) -> dict[str, Any]:
     from gemx.automation import patient_file
 
-    return {**(patient_file.read(input_file) if input_file else {}), **given}
+    if len(input_files) > 1:
+        raise UsageError("--input is given twice", hint="one file, and -i for single values")
+    if not input_files:
+        return dict(given)
+    values, automation = patient_file.read(input_files[0])
+    if automation not in (None, loaded.id):
+        output.warning(f"aviso: o caso {input_files[0]} é de {automation}, não de {loaded.id}")
+    return {**values, **given}
 
 
 def _patient(loaded: Protocol, raw: dict[str, Any], *, may_ask: bool) -> Patient:
@@ -185,7 +195,7 @@ def _failure(result: Result) -> ContractError | TruncatedError | None:
 
 def _default_format(out: Path | None) -> Format:
     if out is not None:
-        return _SUFFIX_FORMATS.get(out.suffix.lower(), "text")
+        return _SUFFIX_FORMATS[out.suffix.lower()]
     return "rich" if output.is_terminal(sys.stdout) else "text"
 
 

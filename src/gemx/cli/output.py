@@ -175,8 +175,12 @@ def write_file(path: Path, text: str) -> None:
 
 def _target(path: Path) -> Path:
     """The file behind a path, links followed; a device, a pipe or a folder is not one to be replaced."""
-    target = path.resolve()
-    if not target.parent.is_dir() or (target.exists() and not target.is_file()):
+    try:
+        target = path.resolve()
+        writable = target.parent.is_dir() and (target.is_file() or not target.exists())
+    except (OSError, RuntimeError) as exc:
+        raise StorageError(f"cannot write {str(path)!r}: {exc}") from exc
+    if not writable:
         raise StorageError(f"cannot write {str(path)!r}: not a file, or in no folder", hint="give --out a file's path")
     return target
 

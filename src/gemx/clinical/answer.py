@@ -267,7 +267,7 @@ def _in_portuguese(error: Any) -> str:
         "list_type": "esperada uma lista",
         "int_type": "esperado um número inteiro",
         "model_type": "esperado um objeto",
-        "literal_error": f"esperado um de: {context.get('expected')}",
+        "literal_error": f"esperado um de: {str(context.get('expected')).replace(' or ', ' ou ')}",
         "too_long": f"itens demais; no máximo {context.get('max_length')}",
         "string_too_long": f"texto longo demais; no máximo {context.get('max_length')} caracteres",
         "string_too_short": "este texto não pode ficar vazio",

@@ -11,12 +11,14 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from gemx import expression, library, places
+from gemx.clinical import calculators
 from gemx.clinical.numbers import format_number, parse_number
 from gemx.errors import InputError, InvalidFileError, Problem
 from gemx.library import Identifier, Line, YamlModel
@@ -33,6 +35,7 @@ _DENIAL = ("nega ", "sem ", "nao ")
 _TIME = re.compile(r"([01]?\d|2[0-3])[:h]([0-5]\d)")
 _NUMBER_AND_UNIT = re.compile(r"\s*(?P<number>[-+]?[\d.,]*\d[\d.,]*(?:[eE][-+]?\d+)?)\s*(?P<unit>\D.*)?", re.ASCII)
 _MAX_TEXT = 200
+_SHOWN_DIGITS = 3
 
 
 def _exact(value: object) -> object:
@@ -54,6 +57,13 @@ class Absent(YamlModel):
     when: Line
 
 
+class Listed(YamlModel):
+    """A yes that follows where an item of the list `input` holds one of these words, accents and case apart."""
+
+    input: Identifier
+    any: Annotated[list[Line], Field(min_length=1)]
+
+
 class InputDefinition(YamlModel):
     """One kind of patient data, defined once for every automation.
 
@@ -71,10 +81,13 @@ class InputDefinition(YamlModel):
     choices: dict[str, Line] = {}
     calculator: Identifier | None = None
     absent: Absent | None = None
+    listed: Listed | None = None
     local: bool = False
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> InputDefinition:
+        if self.listed and self.kind != "boolean":
+            raise ValueError("`listed` belongs to `kind: boolean`")
         if self.kind == "number" and self.hard is None:
             raise ValueError("a number needs `hard: [lowest, highest]`")
         if (self.kind == "choice") != bool(self.choices):
@@ -131,6 +144,11 @@ def load_inputs(path: Path | None = None) -> Inputs:
         for index, definition in enumerate(parsed.inputs)
         for problem in _definition_problems(tree, index, definition, known)
     ]
+    problems += [
+        tree.problem(("inputs", index, "listed", "input"), f"{definition.listed.input!r} is not an input of kind list")
+        for index, definition in enumerate(parsed.inputs)
+        if definition.listed and getattr(known.get(definition.listed.input), "kind", None) != "list"
+    ]
     samples = {name: sample(definition) for name, definition in known.items()}
     for index, definition in enumerate(parsed.inputs):
         location = ("inputs", index, "absent", "when")
@@ -148,12 +166,23 @@ def _definition_problems(
     if definition.id in known:
         yield tree.problem((*location, "id"), f"the id {definition.id!r} is defined twice")
     known[definition.id] = definition
+    if definition.calculator and definition.calculator not in _calculator_parameters():
+        near = library.suggest(definition.calculator, _calculator_parameters())
+        yield tree.problem(
+            (*location, "calculator"), f"no calculator has the parameter {definition.calculator!r}{near}"
+        )
     if definition.absent is None:
         return
     try:
         read_value(definition, definition.absent.value)
     except InputError as exc:
         yield tree.problem((*location, "absent", "value"), exc.message)
+
+
+@cache
+def _calculator_parameters() -> frozenset[str]:
+    known = calculators.all_calculators()
+    return frozenset(parameter.name for calculator in known for parameter in calculator.parameters)
 
 
 def read_patient(raw: Mapping[str, Any], definitions: Inputs) -> Patient:
@@ -215,7 +244,8 @@ def describe(definition: InputDefinition) -> str:
     """The range, choices or form that is accepted, in pt-BR."""
     if definition.kind == "number" and definition.hard:
         low, high = (format_number(bound) for bound in definition.hard)
-        return f"de {low} a {high} {definition.unit or ''}".strip()
+        other = f", ou em {', '.join(definition.units)}" if definition.units else ""
+        return f"de {low} a {high} {definition.unit or ''}".strip() + other
     if definition.kind == "choice":
         return ", ".join(f"{key} ({label})" for key, label in definition.choices.items())
     forms = {"boolean": "sim ou não", "list": "itens separados por vírgula, ou nega", "time": "HH:MM"}
@@ -351,10 +381,18 @@ def _implausible(definition: InputDefinition, value: Value) -> Iterable[str]:
 
 def _assume(values: dict[str, Value], definitions: Inputs) -> None:
     for key, definition in definitions.items():
+        if values[key] is None and definition.listed and _is_listed(definition.listed, values):
+            values[key] = True
         if values[key] is not None or definition.absent is None:
             continue
         if expression.parse(definition.absent.when).evaluate(values):
             values[key] = read_value(definition, definition.absent.value)
+
+
+def _is_listed(listed: Listed, values: Mapping[str, Value]) -> bool:
+    items = values.get(listed.input)
+    words = [_fold(word) for word in listed.any]
+    return isinstance(items, tuple) and any(word in _fold(item) for item in items for word in words)
 
 
 def _show(value: Value, definition: InputDefinition) -> str:
@@ -363,7 +401,8 @@ def _show(value: Value, definition: InputDefinition) -> str:
     if isinstance(value, bool):
         return "sim" if value else "não"
     if isinstance(value, Decimal):
-        return format_number(value)
+        # A converted value has digits that nobody measured; what is computed with keeps them.
+        return format_number(value, _SHOWN_DIGITS)
     if isinstance(value, tuple):
         return ", ".join(value) or "nega"
     return definition.choices.get(value, value)

@@ -196,7 +196,9 @@ class OpenAICompatible:
         call = partial(self._post, "embeddings", {"model": model, "input": list(texts)}, options.timeout)
         body = wire.within(options.timeout, call)
         vectors = wire.checked_vectors(_vectors(body), len(texts))
-        return Embeddings(vectors, body.get("model") or model, wire.unit_length(vectors), _usage(body.get("usage")))
+        return Embeddings(
+            vectors, _text(body.get("model")) or model, wire.unit_length(vectors), _usage(body.get("usage"))
+        )
 
     def close(self) -> None:
         """Close the connections."""

@@ -324,7 +324,8 @@ class Calculator:
         for lesser, greater in self.order:
             if lesser in known and greater in known and known.number(lesser) > known.number(greater):
                 low, high = format_number(known.number(lesser)), format_number(known.number(greater))
-                raise InputError(f"{self.id}: {lesser} ({low}) não pode passar de {greater} ({high}).")
+                labels = {parameter.name: parameter.label for parameter in self.parameters}
+                raise InputError(f"{labels[lesser]} ({low}) não pode passar de {labels[greater]} ({high}).")
         self.check(known)
 
     def _missing(self, known: Inputs) -> tuple[tuple[str, ...], tuple[Parameter, ...]]:
