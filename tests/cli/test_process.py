@@ -159,7 +159,15 @@ def test_a_full_disk_behind_stdout_is_exit_11(bare: Bare, argv: tuple[str, ...])
 SIGNALS = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGHUP: 129}
 
 
-def in_a_call(fake: FakeGemini, env: dict[str, str], *argv: str, **how: Any) -> subprocess.Popen[bytes]:
+def as_in_a_terminal() -> None:
+    """Signals as a shell's foreground has them, whatever the tests were started under (nohup, a background job)."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+
+
+def in_a_call(
+    fake: FakeGemini, env: dict[str, str], *argv: str, before: Callable[[], None] = as_in_a_terminal
+) -> subprocess.Popen[bytes]:
     """A gemx that waits for an answer that does not come."""
     fake.always("hang")
     started = subprocess.Popen(
@@ -173,7 +181,7 @@ def in_a_call(fake: FakeGemini, env: dict[str, str], *argv: str, **how: Any) -> 
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        **how,
+        preexec_fn=before,  # noqa: PLW1509 -- the child only sets signals
     )
     deadline = time.monotonic() + SECONDS
     while not fake.requests and started.poll() is None:
@@ -217,7 +225,7 @@ def test_a_hang_up_that_nohup_ignores_stays_ignored(bare: Bare, fake_gemini: Fak
     def ignore() -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
-    with in_a_call(fake_gemini, bare(), "gen", "Oi", preexec_fn=ignore) as started:
+    with in_a_call(fake_gemini, bare(), "gen", "Oi", before=ignore) as started:
         started.send_signal(signal.SIGHUP)
         with pytest.raises(subprocess.TimeoutExpired):
             started.wait(timeout=0.5)
