@@ -84,7 +84,7 @@ class Tree:
 
 @dataclass(frozen=True)
 class Found:
-    """A named file; `origin` is where it was found, and `folder` is the one that a user has to be told of."""
+    """A named file; `origin` is where it was found, and a user is told of every one but `gemx`."""
 
     name: str
     path: Path

@@ -73,13 +73,7 @@ class Facts:
     def missing(self, names: Iterable[str]) -> tuple[str, ...]:
         """The labels of the absent inputs behind names that have no value."""
         by_name = {fact.name: fact for fact in self.calculated}
-        labels: dict[str, None] = {}
-        for name in names:
-            if not _unknown(self.values.get(name)):
-                continue
-            found = by_name[name].missing if name in by_name else (self.patient.definitions[name].label,)
-            labels.update(dict.fromkeys(found))
-        return tuple(labels)
+        return _missing_labels(names, self.values, by_name, self.patient)
 
 
 def compute_facts(protocol: Protocol, patient: Patient) -> Facts:
@@ -127,7 +121,7 @@ def _run(use: CalculatorUse, values: Mapping[str, Any], earlier: Mapping[str, Fa
         value, names = _argument(source, values)
         given[parameter] = value
         if value is None:
-            missing.update(dict.fromkeys(_labels(names, values, earlier, patient)))
+            missing.update(dict.fromkeys(_missing_labels(sorted(names), values, earlier, patient)))
     try:
         result = calculators.run(use.id, given)
     except InputError as exc:
@@ -145,11 +139,13 @@ def _argument(source: Any, values: Mapping[str, Any]) -> tuple[Any, frozenset[st
     return parsed.evaluate(values), parsed.names
 
 
-def _labels(
-    names: frozenset[str], values: Mapping[str, Any], earlier: Mapping[str, Fact], patient: Patient
-) -> list[str]:
-    labels: list[str] = []
-    for name in sorted(names):
+def _missing_labels(
+    names: Iterable[str], values: Mapping[str, Any], calculated: Mapping[str, Fact], patient: Patient
+) -> tuple[str, ...]:
+    """The labels, in the names' order and each once, of the absent inputs behind the names that have no value."""
+    labels: dict[str, None] = {}
+    for name in names:
         if _unknown(values.get(name)):
-            labels.extend(earlier[name].missing if name in earlier else (patient.definitions[name].label,))
-    return labels
+            behind = calculated[name].missing if name in calculated else (patient.definitions[name].label,)
+            labels.update(dict.fromkeys(behind))
+    return tuple(labels)

@@ -249,10 +249,6 @@ def _dose(name: str, high: str) -> Parameter:
     return optional(number(name, _AMINES[name], "mcg/kg/min", "0", high, OtherUnit("µg/kg/min", Fraction(1))))
 
 
-_EYE = ("nenhuma", "à dor", "à voz", "espontânea")
-_VERBAL = ("nenhuma", "sons", "palavras", "confusa", "orientada")
-_MOTOR = ("nenhuma", "extensão", "flexão anormal", "retirada", "localiza a dor", "obedece")
-
 CALCULATORS = (
     Calculator(
         id="glasgow_coma_scale",
