@@ -28,6 +28,8 @@ Location = tuple[str | int, ...]
 Place = tuple[int, int]
 Model = TypeVar("Model", bound=BaseModel)
 
+# Beside the automations, what all of them share.
+NOT_AUTOMATIONS = ("inputs", "rules", "vocabulary")
 _SUFFIXES = (".yaml", ".yml")
 _FROM_CURRENT_FOLDER: frozenset[str] = frozenset({"automations", "templates", "flows"})
 _MAX_BYTES = 2_000_000
@@ -116,7 +118,7 @@ def listing(kind: Kind) -> list[Found]:
     known: dict[str, Found] = {}
     for origin, folder in folders:
         for path in _yaml_files(folder):
-            if path.name == "inputs.yaml":
+            if kind == "automations" and path.stem in NOT_AUTOMATIONS:
                 continue
             known[path.stem] = Found(path.stem, path, "gemx" if _is_shipped(kind, path) else origin)
     return [known[name] for name in sorted(known)]

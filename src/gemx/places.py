@@ -47,6 +47,11 @@ def audit_dir() -> Path:
     return state_dir() / "audit"
 
 
+def history_file() -> Path:
+    """The database of what was asked and answered."""
+    return data_dir() / "history.db"
+
+
 def models_dir() -> Path:
     """The folder of installed GGUF models."""
     return data_dir() / "models"

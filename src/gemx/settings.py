@@ -60,6 +60,12 @@ class AuditConfig(_Json):
     content: Literal["none", "hash"] = "hash"
 
 
+class HistoryConfig(_Json):
+    """For how many days the texts of results are kept; 0 keeps none."""
+
+    keep: Annotated[int, Field(ge=0, le=36_500)] = 30
+
+
 class Config(_Json):
     """The user's config.json."""
 
@@ -72,6 +78,7 @@ class Config(_Json):
     endpoints: dict[str, EndpointConfig] = {}
     keys: dict[Literal["gemini"], KeySource] = {}
     audit: AuditConfig = AuditConfig()
+    history: HistoryConfig = HistoryConfig()
 
 
 class Profile(YamlModel):
@@ -171,7 +178,7 @@ def _problem(path: Path, error: Any) -> Problem:
 
 
 def _known_keys() -> list[str]:
-    models = (Config, EndpointConfig, KeySource, AuditConfig)
+    models = (Config, EndpointConfig, KeySource, AuditConfig, HistoryConfig)
     return [field.alias or name for model in models for name, field in model.model_fields.items()]
 
 

@@ -7,13 +7,14 @@ import re
 import stat
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gemx import __version__, places
-from gemx.audit import record
+from gemx.audit import record, writer
 from gemx.errors import StorageError
 
 TEXTS = {"prompt": "paciente José, PAM 57", "reply": "noradrenalina"}
@@ -22,6 +23,38 @@ TEXTS = {"prompt": "paciente José, PAM 57", "reply": "noradrenalina"}
 def attempt(**changes: Any) -> dict[str, Any]:
     arguments: dict[str, Any] = {"run_id": "r1", "command": "gen", "subject": "Leito 7", "texts": TEXTS, **changes}
     return record.attempt(arguments.pop("fields", {"gemx.status": "ok", "error.type": None}), **arguments)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A finding as the checks make it, with its texts."""
+
+    code: str
+    severity: str
+    path: str
+    message: str = "a velocidade de João está errada"
+    expected: str | None = "6,6 mL/h"
+    found: str | None = "66 mL/h"
+
+
+RATE = Found("arithmetic.rate", "error", "farmacoterapia[0].posologia.velocidade")
+
+
+def result(**changes: Any) -> dict[str, Any]:
+    arguments: dict[str, Any] = {
+        "run_id": "r1",
+        "command": "auto run",
+        "subject": "Leito 7",
+        "automation": "sepse_bundle",
+        "automation_version": "2026.1",
+        "automation_sha256": "ab" * 32,
+        "model": "gemini-3.8-flash-001",
+        "repair_round": 0,
+        "verified": False,
+        "checks": ("arithmetic.rate", "dose.above_max"),
+        "findings": [RATE],
+    }
+    return record.result(**{**arguments, **changes})
 
 
 def key_file() -> Path:
@@ -155,3 +188,94 @@ def test_a_user_without_a_name_is_a_number(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr("getpass.getuser", nobody)
     assert attempt()["gemx.user"] == str(os.getuid())
+
+
+def test_a_result_says_what_was_checked_and_found() -> None:
+    found = result()
+    assert {key: value for key, value in found.items() if key not in ("subject", "gemx.user")} == {
+        "kind": "result",
+        "run_id": "r1",
+        "command": "auto run",
+        "gen_ai.response.model": "gemini-3.8-flash-001",
+        "gemx.automation": "sepse_bundle",
+        "gemx.automation_version": "2026.1",
+        "gemx.automation_sha256": "ab" * 32,
+        "gemx.round": 0,
+        "gemx.verified": False,
+        "gemx.checks": ["arithmetic.rate", "dose.above_max"],
+        "gemx.findings": [
+            {"code": "arithmetic.rate", "severity": "error", "path": "farmacoterapia[0].posologia.velocidade"}
+        ],
+        "gemx.count.error": 1,
+        "gemx.version": __version__,
+        "gemx.pid": os.getpid(),
+    }
+
+
+def test_a_result_belongs_to_its_attempts() -> None:
+    call, verdict = attempt(), result()
+    for name in ("run_id", "subject", "gemx.version", "gemx.user", "gemx.pid"):
+        assert call[name] == verdict[name]
+
+
+def test_a_result_holds_no_message_and_no_value() -> None:
+    written = json.dumps(result(), ensure_ascii=False)
+    for text in (RATE.message, "João", "6,6", "66 mL", "Leito", "expected", "message"):
+        assert text not in written
+
+
+def test_findings_are_counted_by_severity() -> None:
+    severities = ("error", "warning", "error", "unverifiable", "conflict", "error")
+    found = result(findings=(Found("x.y", severity, "") for severity in severities))
+    counts = {name: value for name, value in found.items() if name.startswith("gemx.count.")}
+    assert counts == {
+        "gemx.count.error": 3,
+        "gemx.count.warning": 1,
+        "gemx.count.unverifiable": 1,
+        "gemx.count.conflict": 1,
+    }
+    assert len(found["gemx.findings"]) == 6
+
+
+def test_a_result_of_nothing_found_is_written_as_such() -> None:
+    found = result(verified=True, checks=[], findings=[])
+    assert (found["gemx.verified"], found["gemx.round"], found["gemx.checks"], found["gemx.findings"]) == (
+        True,
+        0,
+        [],
+        [],
+    )
+    assert not [name for name in found if name.startswith("gemx.count.")]
+
+
+def test_what_a_result_does_not_know_is_left_out() -> None:
+    unknown = ("automation", "automation_version", "automation_sha256", "model")
+    found = result(subject=None, **dict.fromkeys(unknown))
+    assert found["subject"] is None
+    assert not [name for name in found if name.startswith(("gemx.automation", "gen_ai."))]
+
+
+@pytest.mark.parametrize(
+    ("path", "written"),
+    [
+        ("", ""),
+        ("resumo", "resumo"),
+        ("checklist[10].fontes[2].trecho", "checklist[10].fontes[2].trecho"),
+        ("farmacoterapia[0].João da Silva, 57 a", "farmacoterapia[0].…"),
+        ("farmacoterapia[0].joao da silva.posologia", "farmacoterapia[0].…"),
+        ("PAM 57", "…"),
+        ("resumo\n", "…"),
+        ("resumo." + "a" * 41, "resumo.…"),
+    ],
+)
+def test_a_path_is_written_as_far_as_it_is_one_of_fields(path: str, written: str) -> None:
+    # A key that a model made up is a part of the path of its finding.
+    assert result(findings=[Found("contract.schema", "error", path)])["gemx.findings"][0]["path"] == written
+
+
+def test_a_result_is_a_line_of_the_chain() -> None:
+    record_of_it = result()
+    assert writer.append(record_of_it) == 1
+    [path] = places.audit_dir().glob("audit-*.jsonl")
+    line = json.loads(path.read_text(encoding="utf-8"))
+    assert {name: line[name] for name in record_of_it} == record_of_it

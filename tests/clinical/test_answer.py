@@ -12,9 +12,15 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from gemx.clinical import answer
-from gemx.clinical.answer import Answer, check_answer, read_answer
+from gemx.clinical.answer import Answer, read_answer
+from gemx.clinical.checks import statements
 from gemx.clinical.findings import Finding
 from gemx.documents import Passage
+
+
+def check_answer(found: Answer, passages: Sequence[Passage], sections: Sequence[str]) -> list[Finding]:
+    return [*statements.sections(found, sections), *statements.citations(found, passages)]
+
 
 # The example of DESIGN.md.
 EXAMPLE: dict[str, Any] = {
@@ -126,8 +132,8 @@ def test_the_sections_are_required(path: str) -> None:
         ("resumo", "", "resumo", "este texto não pode ficar vazio"),
         ("resumo", 3, "resumo", "esperado um texto"),
         ("resumo", "x" * 2001, "resumo", "texto longo demais; no máximo 2000 caracteres"),
-        ("score", 3, "score", "este campo não existe no contrato"),
-        ("checklist.0.score", 3, "checklist[0].score", "este campo não existe no contrato"),
+        ("score", 3, "", "o campo 'score' não existe no contrato"),
+        ("checklist.0.score", 3, "checklist[0]", "o campo 'score' não existe no contrato"),
         ("checklist.0.prazo_min", 1.5, "checklist[0].prazo_min", "esperado um número inteiro"),
         ("checklist.0.prazo_min", -1, "checklist[0].prazo_min", "esperado no mínimo 0"),
         ("checklist.0.prazo_min", "60", "checklist[0].prazo_min", "esperado um número inteiro"),

@@ -54,7 +54,7 @@ def test_noradrenaline_as_it_is_prepared() -> None:
 
 
 def test_the_same_from_the_formulary() -> None:
-    presentation = load_formulary()["noradrenalina"].presentations[0]
+    presentation = load_formulary().drugs["noradrenalina"].presentations[0]
     infusion = Order(
         presentation, "continua", parse_quantity("0,1 mcg/kg/min"), Decimal(4), parse_quantity("234 mL"), None
     )

@@ -423,20 +423,27 @@ def test_a_repair_ends_when_the_answer_is_valid(fake_gemini: FakeGemini) -> None
     assert (reply.problems, len(reply.attempts), len(fake_gemini.requests)) == ((), 3, 3)
 
 
-@pytest.mark.parametrize("second", [["a", "b"], ["a", "c"], ["d", "c", "b"]])
-def test_a_repair_stops_when_a_problem_stays_and_their_number_does_not_fall(
-    second: list[str], fake_gemini: FakeGemini
-) -> None:
-    reply = ask(fake_gemini, ["a", "b"], second, [], repairs=5)
+@pytest.mark.parametrize("second", [["a", "b"], ["a", "c"], ["c", "d"], ["d", "c", "b"], "not JSON"])
+def test_a_repair_stops_when_the_number_of_problems_does_not_fall(second: Any, fake_gemini: FakeGemini) -> None:
+    fake_gemini.reply_json(["a", "b"])
+    fake_gemini.reply_text("[") if second == "not JSON" else fake_gemini.reply_json(second)
+    reply = ask(fake_gemini, [], repairs=5)
     assert reply.problems == ("a", "b")  # the first answer is not made worse
     assert len(reply.attempts) == len(fake_gemini.requests) == len(audit()) == 2
 
 
-@pytest.mark.parametrize("second", [["c", "d"], ["c", "d", "e"], ["a"]])
-def test_a_repair_goes_on_when_each_problem_is_new_or_there_are_fewer(
-    second: list[str], fake_gemini: FakeGemini
+@pytest.mark.parametrize("first", [["a", "b"], "not JSON"])
+def test_a_repair_goes_on_when_there_are_fewer_problems_or_the_answer_can_be_read(
+    first: Any, fake_gemini: FakeGemini
 ) -> None:
-    reply = ask(fake_gemini, ["a", "b"], second, [], repairs=5)
+    if first == "not JSON":
+        fake_gemini.reply_text("[")
+        fake_gemini.reply_json(["a", "b"])
+    else:
+        fake_gemini.reply_json(first)
+        fake_gemini.reply_json(["a"])
+    fake_gemini.reply_json([])
+    reply = structured(request(), policy(), counting, 5)
     assert reply.problems == ()
     assert len(reply.attempts) == len(fake_gemini.requests) == 3
 

@@ -1,4 +1,4 @@
-"""What one audit record of a model call says: OpenTelemetry's `gen_ai.*` names, and `gemx.*` for the rest.
+"""What one audit record says, of a model call or of a verification: OpenTelemetry's `gen_ai.*` names, and `gemx.*`.
 
 Holds metadata and keyed hashes, never a text: a short clinical text could be guessed from a bare hash, so the HMAC's
 key is the installation's own, beside the log, and each record has a salt.
@@ -10,16 +10,19 @@ import getpass
 import hashlib
 import hmac
 import os
+import re
 import secrets
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from gemx import __version__, places
 from gemx.errors import StorageError
 
 _KEY_BYTES = 32
+_FIELDS = re.compile(r"(?:[a-z_]{1,40}(?:\[\d+\])*(?:\.|\Z))*")
 
 
 def new_run_id() -> str:
@@ -34,8 +37,68 @@ def attempt(
 
     Fields that are None are left out. Raises StorageError where the key cannot be read or made.
     """
-    record: dict[str, Any] = {
-        "kind": "attempt",
+    record = _record("attempt", fields, run_id, command, subject)
+    if texts:
+        salt = secrets.token_hex(16)
+        record["gemx.salt"] = salt
+        record |= {f"gemx.{name}_hmac": digest(text, salt) for name, text in texts.items()}
+    return record
+
+
+class Finding(Protocol):
+    """What a record needs of a finding; its message and values are texts, and stay out."""
+
+    @property
+    def code(self) -> str: ...  # noqa: D102
+    @property
+    def severity(self) -> str: ...  # noqa: D102
+    @property
+    def path(self) -> str: ...  # noqa: D102
+
+
+def result(
+    *,
+    run_id: str,
+    command: str,
+    subject: str | None,
+    automation: str | None,
+    automation_version: str | None,
+    automation_sha256: str | None,
+    automation_path: str | None,
+    formulary_path: str | None,
+    model: str | None,
+    repair_round: int,
+    verified: bool,
+    checks: Sequence[str],
+    findings: Iterable[Finding],
+) -> dict[str, Any]:
+    """The record of one verification: which rules were applied to an answer, and which of them found something where.
+
+    `repair_round` counts from 0; `checks` name the rules or their families. What is None is left out. Raises
+    StorageError where the key cannot be read or made.
+    """
+    found = list(findings)
+    fields = {
+        "gen_ai.response.model": model,
+        "gemx.automation": automation,
+        "gemx.automation_version": automation_version,
+        "gemx.automation_sha256": automation_sha256,
+        "gemx.automation_path": automation_path,
+        "gemx.formulary_path": formulary_path,
+        "gemx.round": repair_round,
+        "gemx.verified": verified,
+        "gemx.checks": list(checks),
+        "gemx.findings": [
+            {"code": each.code, "severity": each.severity, "path": _structure(each.path)} for each in found
+        ],
+        **{f"gemx.count.{severity}": count for severity, count in Counter(each.severity for each in found).items()},
+    }
+    return _record("result", fields, run_id, command, subject)
+
+
+def _record(kind: str, fields: Mapping[str, Any], run_id: str, command: str, subject: str | None) -> dict[str, Any]:
+    return {
+        "kind": kind,
         "run_id": run_id,
         "command": command,
         "subject": digest(subject) if subject else None,
@@ -44,11 +107,12 @@ def attempt(
         "gemx.user": _user(),
         "gemx.pid": os.getpid(),
     }
-    if texts:
-        salt = secrets.token_hex(16)
-        record["gemx.salt"] = salt
-        record |= {f"gemx.{name}_hmac": digest(text, salt) for name, text in texts.items()}
-    return record
+
+
+def _structure(path: str) -> str:
+    """The path up to where it is no longer one of fields: a key that a model made up may hold any text."""
+    rest = _FIELDS.sub("", path, count=1)
+    return f"{path.removesuffix(rest)}…" if rest else path
 
 
 def digest(text: str, salt: str = "") -> str:

@@ -140,7 +140,7 @@ def _missing(composer: _Composer) -> list[str]:
 
 
 def _prescription(composer: _Composer, order: int, regimen: Regimen, unknown: str | None) -> answer.Prescription:
-    drug = composer.protocol.formulary[regimen.drug]
+    drug = composer.protocol.formulary.drugs[regimen.drug]
     ordered = order_of(regimen, composer.protocol)
     computed = composer.facts.regimens[regimen.id]
     weight = composer.facts.values.get("peso") if ordered.by_weight else None

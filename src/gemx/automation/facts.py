@@ -104,7 +104,7 @@ def _unknown(value: object) -> bool:
 
 def order_of(regimen: Regimen, protocol: Protocol) -> Order:
     """The arithmetic side of a regimen, with the presentation that it names."""
-    presentation = protocol.formulary[regimen.drug].presentation(regimen.presentation)
+    presentation = protocol.formulary.drugs[regimen.drug].presentation(regimen.presentation)
     if presentation is None:
         raise InputError(f"{regimen.drug} não tem a apresentação {regimen.presentation}")
     return Order.of(regimen, presentation)

@@ -10,7 +10,9 @@ from gemx.automation.facts import Facts
 from gemx.automation.protocol import Protocol
 from gemx.clinical import answer
 from gemx.clinical.answer import Answer
+from gemx.clinical.checks import Case, limits, row
 from gemx.clinical.inputs import Patient
+from gemx.clinical.numbers import format_number
 from gemx.documents import Text
 from gemx.gateway import Message, Origin, Request
 
@@ -30,7 +32,7 @@ def contract_request(protocol: Protocol, facts: Facts, draft: Answer, origin: Or
         "instructions": templates.render(automation.prompt, facts.texts),
         "passages": protocol.passages,
         "patient": patient_lines(protocol, facts.patient),
-        "facts": fact_lines(facts),
+        "facts": (*fact_lines(facts), *regimen_lines(protocol, facts, draft)),
         "draft": draft.to_json(),
     }
     return Request(
@@ -71,6 +73,27 @@ def patient_lines(protocol: Protocol, patient: Patient) -> list[str]:
 def fact_lines(facts: Facts) -> list[str]:
     """What code computed, a value a line."""
     return [f"{fact.label}: {fact.measured}{f' — {fact.detail}' if fact.detail else ''}" for fact in facts.calculated]
+
+
+def regimen_lines(protocol: Protocol, facts: Facts, draft: Answer) -> list[str]:
+    """What code computed of each row of the draft, and what the formulary allows for it, a row a line."""
+    case = Case(facts.patient, protocol.formulary)
+    lines: list[str] = []
+    for index, item in enumerate(draft.farmacoterapia):
+        dosage, dilution = item.posologia, item.diluicao
+        amounts = {
+            "dose": dosage.dose if dosage else None,
+            "dose total": dosage.dose_total if dosage else None,
+            "velocidade": dosage.velocidade if dosage else None,
+            "dose diária": dosage.dose_diaria if dosage else None,
+            "volume final": dilution.volume_final if dilution else None,
+            "concentração": dilution.concentracao if dilution else None,
+        }
+        said = [
+            f"{name} {format_number(amount.valor, 4)} {amount.unidade}" for name, amount in amounts.items() if amount
+        ]
+        lines.append(f"{item.farmaco}: {'; '.join((*said, *limits.allowed(row.read(index, item, case))))}")
+    return lines
 
 
 def _unit(patient: Patient, identifier: str) -> str:

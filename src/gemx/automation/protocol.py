@@ -51,14 +51,14 @@ def load(name: str, formulary_dir: Path | None = None) -> Protocol:
     found = library.find("automations", name)
     automation, tree = library.load(found.path, Automation, HEADER)
     problems: list[Problem] = []
-    definitions = _collect(problems, inputs.load_inputs, {})
-    drugs = _collect(problems, lambda: formulary.load_formulary(formulary_dir), {})
-    if problems:
+    definitions = _collect(problems, inputs.load_inputs)
+    drugs = _collect(problems, lambda: formulary.load_formulary(formulary_dir))
+    if definitions is None or drugs is None:
         # Without the definitions and the drugs, every reference to them would look wrong as well.
         raise InvalidFileError(problems)
     passages = tuple(_passages(tree, automation, problems))
     protocol = Protocol(automation, found, tree.sha256, definitions, drugs, passages, formulary_dir)
-    problems.extend(references.problems(tree, automation, definitions, drugs, passages))
+    problems.extend(references.problems(tree, automation, definitions, drugs.drugs, passages))
     if problems:
         raise InvalidFileError(problems)
     return protocol
@@ -92,12 +92,12 @@ def _required_by(tree: Tree, case: Case) -> list[str]:
     return [name for name in automation.required if name in definitions]
 
 
-def _collect(problems: list[Problem], load_part: Callable[[], Loaded], otherwise: Loaded) -> Loaded:
+def _collect(problems: list[Problem], load_part: Callable[[], Loaded]) -> Loaded | None:
     try:
         return load_part()
     except InvalidFileError as exc:
         problems.extend(exc.problems)
-        return otherwise
+        return None
 
 
 def _passages(tree: Tree, automation: Automation, problems: list[Problem]) -> Iterator[Passage]:

@@ -14,7 +14,7 @@ from gemx import expression, templates
 from gemx.automation.schema import Automation, CalculatorUse, Regimen
 from gemx.clinical import calculators, inputs, prescription
 from gemx.clinical.calculators import Calculator
-from gemx.clinical.formulary import Formulary
+from gemx.clinical.formulary import Drug
 from gemx.clinical.inputs import Inputs
 from gemx.documents import Passage
 from gemx.errors import InputError, Problem
@@ -59,7 +59,7 @@ class _Names:
 
 
 def problems(
-    tree: Tree, automation: Automation, definitions: Inputs, drugs: Formulary, passages: Sequence[Passage]
+    tree: Tree, automation: Automation, definitions: Inputs, drugs: Mapping[str, Drug], passages: Sequence[Passage]
 ) -> Iterator[Problem]:
     """Every reference that leads nowhere, or to something that does not fit."""
     if automation.id is not None and automation.id != tree.path.stem:
@@ -130,7 +130,7 @@ def _fits(value: object, kind: type) -> bool:
     return isinstance(value, kind)
 
 
-def _regimen(tree: Tree, index: int, regimen: Regimen, drugs: Formulary) -> Iterator[Problem]:
+def _regimen(tree: Tree, index: int, regimen: Regimen, drugs: Mapping[str, Drug]) -> Iterator[Problem]:
     location: Location = ("regimens", index)
     drug = drugs.get(regimen.drug)
     if drug is None:

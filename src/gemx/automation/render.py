@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _INDENT = "  "
 _NARROWEST = 20  # columns below which a last cell goes on lines of its own
 _MARKDOWN_SPECIAL = str.maketrans({char: f"\\{char}" for char in "\\`*_{}[]<>#|~"})
+# The view marks a wrong value so, with hard spaces that keep it on one line.
+_STRUCK = re.compile(r"ERRO[\u00a0 ]~~(.+?)~~")
 _LINE_START = re.compile(r"^(?P<number>\d*)(?P<mark>(?<=\d)[.)]|(?<!\d)[-+=])")
 _TONES = {"plain": "", "muted": "dim", "warning": "yellow", "error": "bold red"}
 _STYLE = """
@@ -26,7 +28,7 @@ h2{font-size:1.05rem;border-bottom:1px solid #8886;margin-top:1.6rem}
 h2.urgent{border-bottom:2px solid #c33}
 table{border-collapse:collapse;width:100%} td{padding:.15rem .6rem .15rem 0;vertical-align:top}
 td:first-child{font-weight:600} td:not(:last-child){white-space:nowrap}
-.muted{opacity:.75} .warning{color:#a60} .error{color:#c22;font-weight:600}
+del{color:#c22} .muted{opacity:.75} .warning{color:#a60} .error{color:#c22;font-weight:600}
 li{margin:.35rem 0} li ul{list-style:none;padding-left:.5rem} li li{margin:0;opacity:.85}
 @media(max-width:600px){td:not(:last-child){white-space:normal}}
 @media print{body{margin:0;max-width:none}}
@@ -66,6 +68,9 @@ def to_rich(page: Sequence[Block], width: int = 80) -> Group:
         for line in _TEXT[type(block)](block, width):
             text = Text(line, style=style)
             text.highlight_regex(r"\[\d+(?:, \d+)*\]$", "cyan")
+            for wrong in _STRUCK.finditer(line):
+                text.stylize("bold red", wrong.start(), wrong.start(1) - 2)
+                text.stylize("red strike", wrong.start(1), wrong.end(1))
             lines.append(text)
     return Group(*lines)
 
@@ -79,7 +84,8 @@ def _style(block: Block) -> str:
 
 
 def _wrapped(text: str, width: int, first: str = "", rest: str = "") -> list[str]:
-    return textwrap.wrap(text, width, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False) or [""]
+    lines = textwrap.wrap(text, width, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)
+    return [line.replace("\u00a0", " ") for line in lines] or [""]
 
 
 def _text_title(block: Title, width: int) -> Iterator[str]:
@@ -128,8 +134,18 @@ def _text_entries(block: Entries, width: int) -> Iterator[str]:
 
 def _escaped(text: str) -> str:
     """The text as one line that cannot become a heading, a list, a rule or a table."""
-    line = " ".join(text.split()).translate(_MARKDOWN_SPECIAL)
+    parts = _STRUCK.split(" ".join(text.split()))
+    # Every second part is a struck value: `split` keeps the group.
+    escaped = [part.translate(_MARKDOWN_SPECIAL) for part in parts]
+    line = "".join(part if index % 2 == 0 else f"**ERRO** ~~{part}~~" for index, part in enumerate(escaped))
     return _LINE_START.sub(r"\g<number>\\\g<mark>", line)
+
+
+def _html(text: str) -> str:
+    """The text escaped, struck values as deleted ones."""
+    parts = [html.escape(part) for part in _STRUCK.split(text)]
+    struck = '<b class="error">ERRO</b> <del>{}</del>'
+    return "".join(part if index % 2 == 0 else struck.format(part) for index, part in enumerate(parts))
 
 
 def _markdown_title(block: Title) -> Iterator[str]:
@@ -162,24 +178,24 @@ def _markdown_entries(block: Entries) -> Iterator[str]:
 
 
 def _html_title(block: Title) -> Iterator[str]:
-    yield f"<h1>{html.escape(block.text)} <small>{html.escape(block.aside)}</small></h1>"
+    yield f"<h1>{_html(block.text)} <small>{_html(block.aside)}</small></h1>"
 
 
 def _html_heading(block: Heading) -> Iterator[str]:
     urgent = ' class="urgent"' if block.urgent else ""
-    yield f"<h2{urgent}>{html.escape(block.text)}</h2>"
+    yield f"<h2{urgent}>{_html(block.text)}</h2>"
 
 
 def _html_lines(block: Lines) -> Iterator[str]:
     for line in block.lines:
-        yield f'<p class="{block.tone}">{html.escape(line)}</p>'
+        yield f'<p class="{block.tone}">{_html(line)}</p>'
 
 
 def _html_rows(block: Rows) -> Iterator[str]:
     yield "<table>"
     for row in block.rows:
-        cells = [html.escape(cell) for cell in row.cells]
-        cells[-1] = f"{cells[-1]} <small>{html.escape(row.mark)}</small>" if row.mark else cells[-1]
+        cells = [_html(cell) for cell in row.cells]
+        cells[-1] = f"{cells[-1]} <small>{_html(row.mark)}</small>" if row.mark else cells[-1]
         yield "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
     yield "</table>"
 
@@ -187,8 +203,8 @@ def _html_rows(block: Rows) -> Iterator[str]:
 def _html_entries(block: Entries) -> Iterator[str]:
     yield "<ul>"
     for entry in block.entries:
-        details = "".join(f"<li>{html.escape(detail)}</li>" for detail in entry.details)
-        yield f"<li>{html.escape(entry.title)}{f'<ul>{details}</ul>' if details else ''}</li>"
+        details = "".join(f"<li>{_html(detail)}</li>" for detail in entry.details)
+        yield f"<li>{_html(entry.title)}{f'<ul>{details}</ul>' if details else ''}</li>"
     yield "</ul>"
 
 

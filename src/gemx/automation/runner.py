@@ -1,26 +1,29 @@
-"""Run an automation for one patient: facts, draft and prompt, the door, the contract, a result.
+"""Run an automation for one patient: facts, draft and prompt, the door, the checks, a result.
 
-Failed verification is data of the result, not an exception. Prints nothing.
+Failed verification is data of the result, not an exception, and each round of it is on record. Prints nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
+from itertools import count
 from typing import Any
 
 from gemx import gateway
-from gemx.automation import draft, prompt
+from gemx.audit import record, writer
+from gemx.automation import draft, prompt, verification
 from gemx.automation.facts import Facts, compute_facts
 from gemx.automation.protocol import Protocol
-from gemx.clinical import answer as contract
+from gemx.automation.verification import Verification
+from gemx.clinical import findings as judged
 from gemx.clinical.answer import Answer
-from gemx.clinical.findings import Finding
+from gemx.clinical.findings import FAMILIES, Finding
 from gemx.clinical.inputs import Patient
-from gemx.gateway import Origin, Policy, Reply, Request
+from gemx.gateway import Origin, Policy, Request, Usage
 
-COMMAND = "auto run"
+COMMAND, VERIFY_COMMAND = "auto run", "auto verify"
 
 
 @dataclass(frozen=True)
@@ -37,42 +40,41 @@ class Run:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a run. `answer` is None where the reply is no such answer, or where there is no contract to hold."""
+    """What came of a run, or of an answer from elsewhere (`model` is None then).
+
+    `answer` is None where the text is no such answer, or where there is no contract to hold.
+    """
 
     run: Run
-    policy: Policy
-    reply: Reply
     answer: Answer | None
     findings: tuple[Finding, ...]
+    model: str | None
+    text: str
+    usage: Usage = field(default_factory=Usage)
+    cut: bool = False
+    substitution: str | None = None
 
     @property
     def errors(self) -> tuple[Finding, ...]:
         """The findings for which the answer is refused."""
-        return tuple(finding for finding in self.findings if finding.severity == "error")
+        return judged.errors(self.findings)
 
     @property
     def verified(self) -> bool:
-        """Whether the clinical checks passed; contract and citations alone do not verify a prescription."""
-        return False
+        """Whether all that applies was checked and nothing is wrong; free text never is."""
+        return self.answer is not None and judged.verified(self.findings)
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a reader should know: of the automation, of the patient's data, of the model that answered."""
-        substitution = gateway.substitution(self.reply, self.policy)
-        return (*self.run.warnings, *([substitution] if substitution else []))
-
-    @property
-    def model(self) -> str:
-        """The provider and the model, as it named itself in its answer."""
-        provider = self.policy.route.provider
-        return provider if provider == self.reply.model else f"{provider}:{self.reply.model}"
+        return (*self.run.warnings, *([self.substitution] if self.substitution else []))
 
 
-def prepare(protocol: Protocol, patient: Patient) -> Run:
+def prepare(protocol: Protocol, patient: Patient, command: str = COMMAND) -> Run:
     """Compute the facts and compose the request. Raises InputError; calls nothing."""
     facts = compute_facts(protocol, patient)
     origin = Origin(
-        command=COMMAND,
+        command=command,
         run_id=gateway.new_run_id(),
         automation=protocol.id,
         automation_version=protocol.automation.version,
@@ -88,24 +90,78 @@ def prepare(protocol: Protocol, patient: Patient) -> Run:
     return Run(origin.run_id, protocol, facts, composed, request, (*_maintenance(protocol), *patient.notes))
 
 
-def execute(run: Run, policy: Policy, repairs: int = 0) -> Result:
-    """Make the call and hold its answer to the contract. Raises GemxError where there is no reply at all."""
-    output = run.protocol.automation.output
-    if output is None:
-        return Result(run, policy, gateway.call(run.request, policy), None, ())
+def execute(run: Run, policy: Policy, repairs: int = 0, *, strict: bool = False) -> Result:
+    """Make the call and verify its answer; what is wrong goes back to the model at most `repairs` times.
+
+    Raises GemxError where there is no reply at all.
+    """
+    if run.protocol.automation.output is None:
+        return _result(run, policy, gateway.call(run.request, policy), None)
+    case = verification.case_of(run.protocol, run.facts, run.draft, _supplied(run))
+    rounds = count()
 
     def validate(text: str) -> tuple[Any, Sequence[object]]:
-        answer, findings = contract.read_answer(text)
-        if answer is not None:
-            findings = contract.check_answer(answer, run.protocol.passages, output.sections)
-        return (answer, findings), [finding for finding in findings if finding.severity == "error"]
+        found = verification.verify(text, case, strict=strict)
+        _record(run, found, next(rounds), str(policy.route))
+        return (found if found.answer else None), found.errors
 
     reply = gateway.structured(run.request, policy, validate, repairs)
-    if reply.value is None:
+    if reply.finish_reason == "length":
         cut = Finding("contract.cut", "error", "", "a resposta foi cortada no limite de tokens")
-        return Result(run, policy, reply, None, (cut,))
-    answer, findings = reply.value
-    return Result(run, policy, reply, answer, tuple(findings))
+        found = Verification(None, (cut,))
+        _record(run, found, next(rounds), str(policy.route))
+    else:
+        found = reply.value or Verification(None, tuple(each for each in reply.problems if isinstance(each, Finding)))
+    return _result(run, policy, reply, found)
+
+
+def verify(run: Run, text: str, *, strict: bool = False) -> Result:
+    """Verify an answer from elsewhere. Raises StorageError; calls no model."""
+    case = verification.case_of(run.protocol, run.facts, run.draft, _supplied(run))
+    writer.check_writable()
+    found = verification.verify(text, case, strict=strict)
+    _record(run, found, 0, None)
+    return Result(run, found.answer, found.findings, None, text)
+
+
+def _supplied(run: Run) -> tuple[str, ...]:
+    """The texts that the model is given: an answer may repeat their amounts."""
+    return tuple(message.text for message in run.request.messages)
+
+
+def _result(run: Run, policy: Policy, reply: gateway.Reply, found: Verification | None) -> Result:
+    provider = policy.route.provider
+    return Result(
+        run=run,
+        answer=found.answer if found else None,
+        findings=found.findings if found else (),
+        model=provider if provider == reply.model else f"{provider}:{reply.model}",
+        text=reply.text,
+        usage=reply.usage,
+        cut=reply.finish_reason == "length",
+        substitution=gateway.substitution(reply, policy),
+    )
+
+
+def _record(run: Run, found: Verification, number: int, model: str | None) -> None:
+    origin = run.request.origin
+    writer.append(
+        record.result(
+            run_id=run.run_id,
+            command=origin.command,
+            subject=origin.subject,
+            automation=origin.automation,
+            automation_version=origin.automation_version,
+            automation_sha256=origin.automation_sha256,
+            automation_path=origin.automation_path,
+            formulary_path=origin.formulary_path,
+            model=model,
+            repair_round=number,
+            verified=found.answer is not None and judged.verified(found.findings),
+            checks=FAMILIES,
+            findings=found.findings,
+        )
+    )
 
 
 def _maintenance(protocol: Protocol) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gemx import library, places, templates
 from gemx.automation import protocol, schema
-from gemx.clinical import formulary, inputs
+from gemx.clinical import formulary, inputs, rules, vocabulary
 from gemx.errors import GemxError, InvalidFileError, Problem
 from gemx.settings import PROFILE_HEADER, Profile
 
@@ -16,6 +16,8 @@ _VALIDATORS: dict[str, Callable[[Path], object]] = {
     schema.CASE_HEADER: protocol.load_case,
     inputs.HEADER: inputs.load_inputs,
     formulary.HEADER: formulary.load_drug,
+    vocabulary.HEADER: vocabulary.load_vocabulary,
+    rules.HEADER: rules.load_rules,
     PROFILE_HEADER: lambda path: library.load(path, Profile, PROFILE_HEADER),
     templates.HEADER: lambda path: library.load(path, templates.Template, templates.HEADER),
 }

@@ -1,12 +1,14 @@
 """A result as blocks for a reader, the same for every format: what to do now, values, errors, then the rest.
 
-The first blocks fit in 24 lines of 80 columns. Foreign text loses its control characters here.
+The first blocks fit in 24 lines of 80 columns. Of a value that is wrong the computed one comes first, and the wrong one
+stands only struck out and labelled ERRO. Foreign text loses its control characters here.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
@@ -14,15 +16,34 @@ from typing import Any, Literal
 from gemx.automation.facts import Facts
 from gemx.automation.protocol import Protocol
 from gemx.automation.runner import Result
+from gemx.automation.verification import CHECKED
+from gemx.clinical import wording
 from gemx.clinical.answer import Amount, Answer, ChecklistItem, Citation, Prescription
+from gemx.clinical.checks import texts
+from gemx.clinical.findings import SEVERITIES, Finding
 from gemx.clinical.numbers import format_number
 from gemx.sanitize import printable
 
 Tone = Literal["plain", "muted", "warning", "error"]
 SUPPORT = "Apoia e não substitui a decisão do profissional responsável."
-UNCHECKED = "contrato e citações; as doses ainda não são conferidas por esta versão"
 _MOST_ERRORS = 3
-_REFUSED = " (do protocolo, por código: a resposta do modelo foi recusada)"
+_LONGEST_FOUND = 60
+_REVIEW = (
+    "[ ] De acordo   [ ] De acordo, com alterações   [ ] Não seguida",
+    "Alterações ou motivo: ________________________________________________________",
+    "Nome e registro: ______________________________   Data e hora: ________________",
+    "Assinatura: ___________________________________________________________________",
+)
+_HARD_SPACE = "\u00a0"
+_AMOUNT = re.compile(r"\d+(?:,\d+)? \S+")
+_REFUSED = " (do protocolo, por código: a resposta foi recusada)"
+_SEVERITIES = {"error": "ERRO", "warning": "aviso", "conflict": "conflito", "unverifiable": "não verificável"}
+_COUNTED = {
+    "error": ("erro", "erros"),
+    "conflict": ("conflito de fontes", "conflitos de fontes"),
+    "unverifiable": ("item não verificável", "itens não verificáveis"),
+    "warning": ("aviso", "avisos"),
+}
 
 
 @dataclass(frozen=True)
@@ -83,6 +104,60 @@ class Entries:
 Block = Title | Heading | Lines | Rows | Entries
 
 
+class _Marks:
+    """What the findings say of the answer's fields, for the texts that show them."""
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        self.findings = findings
+        self.errors = {each.path: each for each in findings if each.severity == "error"}
+        wrong = {each.found for each in self.errors.values() if each.found and _AMOUNT.fullmatch(each.found)}
+        # A wrong amount is struck wherever the answer repeats it, in either spelling of its unit.
+        spelled = sorted({_spaced(form) for each in wrong for form in (each, _spelled(each))}, key=len, reverse=True)
+        self._wrong = re.compile(rf"(?<![\d,.])(?:{'|'.join(spelled)})(?![\w/])") if spelled else None
+
+    def text(self, text: str | None) -> str:
+        """A text of the answer, with the wrong amounts in it struck."""
+        if not text or self._wrong is None:
+            return text or ""
+        return self._wrong.sub(lambda match: struck(match[0]), text)
+
+    def value(self, path: str, shown: str) -> str:
+        """A field of the answer: where it is wrong, what was computed and then the wrong value, struck."""
+        error = self.errors.get(path) or self.errors.get(f"{path}.unidade")
+        if error is None or not shown:
+            return shown
+        return f"{_spelled(error.expected or '')} {struck(shown)}".strip()
+
+    def beside(self, path: str) -> tuple[str, ...]:
+        """The findings about a row, the gravest first."""
+        own = [each for each in self.findings if each.path == path or each.path.startswith((f"{path}.", f"{path}["))]
+        return tuple(_said(each) for each in sorted(own, key=lambda each: SEVERITIES.index(each.severity)))
+
+    def is_wrong(self, path: str) -> bool:
+        """Whether anything in a row is an error."""
+        return any(each == path or each.startswith(f"{path}.") for each in self.errors)
+
+
+def struck(text: str) -> str:
+    """A wrong value as every format shows it: labelled, and struck out by each in its own way."""
+    return f"ERRO{_HARD_SPACE}~~{text.replace(' ', _HARD_SPACE)}~~"
+
+
+def _said(finding: Finding) -> str:
+    found = finding.found if finding.found and len(finding.found) <= _LONGEST_FOUND else None
+    shown = "" if found is None else f" {struck(found)}" if finding.severity == "error" else f" ({found})"
+    return f"{_SEVERITIES[finding.severity]}: {finding.message}{shown}"
+
+
+def _spaced(amount: str) -> str:
+    return re.escape(amount).replace("\\ ", r"\s*")
+
+
+def _spelled(text: str) -> str:
+    """The text with units as Brazil's safety protocol wants them: "10 U" has been read as 100."""
+    return re.sub(r"(?<=\d )UI?(?!\w)|(?<=[a-z]/)UI?(?!\w)", "unidades", text)
+
+
 class _Sources:
     """Numbers the cited passages in the order in which they are first used, and keeps the words that were quoted."""
 
@@ -99,7 +174,7 @@ class _Sources:
 
 def blocks(result: Result) -> list[Block]:
     """All blocks of a result, in reading order."""
-    sources = _Sources()
+    sources, marks = _Sources(), _Marks(result.findings)
     protocol, facts, answer = result.run.protocol, result.run.facts, result.answer
     page: list[Block] = [
         Title(protocol.title, f"{protocol.id} {protocol.automation.version}"),
@@ -111,11 +186,49 @@ def blocks(result: Result) -> list[Block]:
         page += [Heading(f"Fazer agora{refused}", urgent=True), _checklist(shown, facts, sources)]
     page += _values(result)
     if answer is not None:
-        page += _rest(answer, sources)
+        page += _rest(answer, result.run.draft, sources, marks)
     if not protocol.automation.output:
-        page += [Heading("Resposta"), Lines(tuple(result.reply.text.strip().splitlines()))]
+        page += [Heading("Resposta"), Lines(tuple(result.text.strip().splitlines()))]
     page += [*_findings(result), *_calculations(facts), *_cited(sources, protocol), *_receipt(result)]
     return [_printable(block) for block in page]
+
+
+def note(result: Result, made: datetime) -> list[Block]:
+    """The result as a note for the patient record, with room for the clinician who reviews it."""
+    sources, marks = _Sources(), _Marks(result.findings)
+    protocol, facts, answer = result.run.protocol, result.run.facts, result.answer
+    page: list[Block] = [
+        Title("Nota de apoio à decisão", f"{made:%Y-%m-%d %H:%M} UTC"),
+        Lines((protocol.title, _patient(protocol, facts))),
+        *_status(result),
+    ]
+    shown, refused = (result.run.draft, _REFUSED) if result.errors else (answer, "")
+    if shown and shown.checklist:
+        page += [Heading(f"Conduta{refused}"), _checklist(shown, facts, sources)]
+    page += _values(result)
+    if answer is not None:
+        page += _rest(answer, result.run.draft, sources, marks)
+    elif not protocol.automation.output:
+        page += [Heading("Resposta"), Lines(tuple(result.text.strip().splitlines()))]
+    page += [*_findings(result), *_cited(sources, protocol), *_receipt(result)]
+    page += [Heading("Revisão do profissional responsável"), Lines(_REVIEW)]
+    return [_printable(block) for block in page]
+
+
+def to_json(page: Sequence[Block]) -> list[dict[str, Any]]:
+    """A page as JSON, to print it again later."""
+    return [{"block": type(block).__name__, **asdict(block)} for block in page]
+
+
+def from_json(page: Sequence[Any]) -> list[Block]:
+    """The page of `to_json`."""
+    from pydantic import TypeAdapter
+
+    kinds: dict[str, type[Any]] = {kind.__name__: kind for kind in (Title, Heading, Lines, Rows, Entries)}
+    fields_of = ({name: value for name, value in block.items() if name != "block"} for block in page)
+    pairs: Iterable[Any] = zip(page, fields_of, strict=True)
+    blocks: list[Any] = [TypeAdapter(kinds[block["block"]]).validate_python(content) for block, content in pairs]
+    return blocks
 
 
 def _patient(protocol: Protocol, facts: Facts) -> str:
@@ -133,19 +246,28 @@ def _patient(protocol: Protocol, facts: Facts) -> str:
 def _status(result: Result) -> list[Block]:
     page: list[Block] = []
     if errors := result.errors:
-        count = "1 erro" if len(errors) == 1 else f"{len(errors)} erros"
+        whose = f" em {result.model}" if result.model else ""
         rows = tuple(Row(("ERRO", str(finding))) for finding in errors[:_MOST_ERRORS])
-        page += [Lines((f"RESPOSTA RECUSADA: {count} em {result.model} (todos em Conferência)",), "error")]
+        page += [Lines((f"RESPOSTA RECUSADA: {counted(errors)}{whose} (todos em Conferência)",), "error")]
         page += [Rows(rows, fit=True)]
+    elif result.answer and not result.verified:
+        open_points = [each for each in result.findings if each.severity == "unverifiable"]
+        page += [Lines((f"NÃO VERIFICADO POR INTEIRO: {counted(open_points)} (em Conferência)",), "warning")]
     if result.warnings:
         page += [Lines(tuple(f"Aviso: {warning}" for warning in result.warnings), "warning")]
     return page
 
 
 def _findings(result: Result) -> list[Block]:
-    names = {"error": "ERRO", "warning": "aviso", "conflict": "conflito", "unverifiable": "não verificável"}
-    entries = (Entry(f"{names[finding.severity]} {finding.code}: {finding}") for finding in result.findings)
+    ordered = sorted(result.findings, key=lambda each: SEVERITIES.index(each.severity))
+    entries = (Entry(f"{each.code}{f' em {each.path}' if each.path else ''}", (_said(each),)) for each in ordered)
     return _section("Conferência", entries)
+
+
+def counted(findings: Sequence[Finding]) -> str:
+    """How many findings of each severity, in words; `sem achados` where there are none."""
+    counts = [(len([each for each in findings if each.severity == name]), name) for name in SEVERITIES]
+    return ", ".join(f"{count} {_COUNTED[name][count > 1]}" for count, name in counts if count) or "sem achados"
 
 
 def _checklist(answer: Answer, facts: Facts, sources: _Sources) -> Rows:
@@ -192,17 +314,23 @@ def _computed(item: Prescription) -> Row | None:
     return Row((item.farmaco, _amount(value), " · ".join(remark for remark in remarks if remark)))
 
 
-def _rest(answer: Answer, sources: _Sources) -> list[Block]:
-    page: list[Block] = [Heading("Resumo"), Lines((answer.resumo,))]
-    page += _section(
-        "Avaliação", (_entry(f"{a.achado}: {a.interpretacao}", a.fontes, sources) for a in answer.avaliacao)
+def _rest(answer: Answer, draft: Answer | None, sources: _Sources, marks: _Marks) -> list[Block]:
+    def entry(text: str, citations: Sequence[Citation]) -> Entry:
+        return Entry(f"{marks.text(text)} {sources.mark(citations)}".rstrip())
+
+    page: list[Block] = [Heading("Resumo"), Lines((marks.text(answer.resumo),))]
+    page += _section("Avaliação", (entry(f"{a.achado}: {a.interpretacao}", a.fontes) for a in answer.avaliacao))
+    composed = _composed(draft)
+    rows = (
+        _prescription(index, item, composed.get(_kind(item)), sources, marks)
+        for index, item in enumerate(answer.farmacoterapia)
     )
-    page += _section("Farmacoterapia", (_prescription(item, sources) for item in answer.farmacoterapia))
-    criteria = (_entry(f"Se {item.se}: {item.entao}", item.fontes, sources) for item in answer.criterios_decisao)
+    page += _section("Farmacoterapia", rows)
+    criteria = (entry(f"Se {item.se}: {item.entao}", item.fontes) for item in answer.criterios_decisao)
     page += _section("Critérios de decisão", criteria)
-    page += _section("Não fazer", (_entry(item.item, item.fontes, sources) for item in answer.nao_fazer))
+    page += _section("Não fazer", (entry(item.item, item.fontes) for item in answer.nao_fazer))
     if place := answer.destino:
-        page += _section("Destino", (_entry(f"{place.local}: {place.justificativa}", place.fontes, sources),))
+        page += _section("Destino", (entry(f"{place.local}: {place.justificativa}", place.fontes),))
     if answer.dados_faltantes:
         page += [Heading("Dados que faltam"), Lines((", ".join(answer.dados_faltantes),), "warning")]
     return page
@@ -213,65 +341,92 @@ def _section(title: str, entries: Iterable[Entry]) -> list[Block]:
     return [Heading(title), Entries(found)] if found else []
 
 
-def _entry(text: str, citations: Sequence[Citation], sources: _Sources) -> Entry:
-    return Entry(f"{text} {sources.mark(citations)}".rstrip())
+def _kind(item: Prescription) -> tuple[str, str | None]:
+    return wording.fold(item.farmaco), item.modo
 
 
-def _prescription(item: Prescription, sources: _Sources) -> Entry:
-    salt = f" ({item.base_ou_sal})" if item.base_ou_sal else ""
-    title = f"{item.farmaco}{salt}: {item.indicacao or 'indicação não informada'}"
+def _composed(draft: Answer | None) -> dict[tuple[str, str | None], Prescription]:
+    """The rows that code computed, by drug and mode."""
+    return {_kind(item): item for item in reversed(draft.farmacoterapia)} if draft else {}
+
+
+def _prescription(
+    index: int, item: Prescription, composed: Prescription | None, sources: _Sources, marks: _Marks
+) -> Entry:
+    path = f"farmacoterapia[{index}]"
+    salt = f" ({marks.value(f'{path}.base_ou_sal', item.base_ou_sal)})" if item.base_ou_sal else ""
+    drug = struck(item.farmaco) if f"{path}.farmaco" in marks.errors else item.farmaco
+    title = f"{drug}{salt}: {marks.text(item.indicacao) or 'indicação não informada'}"
+    wrong = marks.is_wrong(path)
     details = {
-        "Condição": item.condicao,
-        "Apresentação": _presentation(item),
-        "Diluição": _dilution(item),
-        "Posologia": _dosage(item),
-        "Tempo de infusão": item.tempo_infusao,
-        "Acesso": item.acesso,
-        "Titulação": item.titulacao,
-        "Ajuste renal": item.ajuste_renal,
-        "Monitorização": item.monitorizacao,
+        "Calculado por código": _dosage_of(composed) if wrong and composed else "",
+        "Condição": marks.text(item.condicao),
+        "Apresentação": _presentation(path, item, marks),
+        "Diluição": _dilution(path, item, marks),
+        "Posologia": _dosage(path, item, marks),
+        "Tempo de infusão": marks.value(f"{path}.tempo_infusao", marks.text(item.tempo_infusao)),
+        "Acesso": marks.text(item.acesso),
+        "Titulação": marks.text(item.titulacao),
+        "Ajuste renal": marks.text(item.ajuste_renal),
+        "Monitorização": marks.text(item.monitorizacao),
     }
-    lines = tuple(f"{label}: {text}" for label, text in details.items() if text)
-    return Entry(f"{title} {sources.mark(item.fontes)}".rstrip(), lines)
+    lines = [f"{label}: {text}" for label, text in details.items() if text]
+    lines[1 if wrong and composed else 0 : 1 if wrong and composed else 0] = marks.beside(path)
+    return Entry(f"{title} {sources.mark(item.fontes)}".rstrip(), tuple(lines))
 
 
-def _presentation(item: Prescription) -> str:
-    if item.apresentacao is None:
+def _dosage_of(item: Prescription) -> str:
+    """The protocol's own row in short: dilution, dose, rate."""
+    none = _Marks(())
+    return " · ".join(part for part in (_dilution("", item, none), _dosage("", item, none)) if part)
+
+
+def _presentation(path: str, item: Prescription, marks: _Marks) -> str:
+    shown = item.apresentacao
+    if shown is None:
         return ""
-    opened = f" — abrir {format_number(item.quantidade)}" if item.quantidade is not None else ""
-    return f"{item.apresentacao.texto}{opened}"
+    text = marks.value(f"{path}.apresentacao", marks.text(shown.texto))
+    for field, amount in (("massa", shown.massa), ("volume", shown.volume)):
+        if f"{path}.apresentacao.{field}" in marks.errors:
+            text += f"; {marks.value(f'{path}.apresentacao.{field}', _amount(amount))}"
+    if item.quantidade is None:
+        return text
+    return f"{text} — abrir {marks.value(f'{path}.quantidade', format_number(item.quantidade))}"
 
 
-def _dilution(item: Prescription) -> str:
+def _dilution(path: str, item: Prescription, marks: _Marks) -> str:
     dilution = item.diluicao
     if dilution is None:
         return ""
-    parts = [f"{dilution.diluente} {_amount(dilution.volume_diluente)}".strip()]
+    added = marks.value(f"{path}.diluicao.volume_diluente", _amount(dilution.volume_diluente))
+    parts = [f"{marks.value(f'{path}.diluicao.diluente', dilution.diluente)} {added}".strip()]
     if dilution.volume_final:
-        parts.append(f"volume final {_amount(dilution.volume_final)}")
+        final = marks.value(f"{path}.diluicao.volume_final", _amount(dilution.volume_final))
+        parts.append(f"volume final {final}")
     if dilution.concentracao:
-        parts.append(_amount(dilution.concentracao))
+        parts.append(marks.value(f"{path}.diluicao.concentracao", _amount(dilution.concentracao)))
     return " · ".join(parts)
 
 
-def _dosage(item: Prescription) -> str:
+def _dosage(path: str, item: Prescription, marks: _Marks) -> str:
     dosage = item.posologia
     if dosage is None:
         return ""
     modes = {"unica": "dose única", "intermitente": "intermitente", "continua": "infusão contínua"}
     named = {
-        "": _amount(dosage.dose),
-        "total": _amount(dosage.dose_total),
-        "bomba": _amount(dosage.velocidade),
-        "a cada": f"{format_number(dosage.intervalo_h)} h" if dosage.intervalo_h is not None else "",
-        "por dia": _amount(dosage.dose_diaria),
-        "volume da dose": _amount(dosage.volume),
-        "via": dosage.via or "",
-        "máximo": _amount(dosage.dose_maxima),
-        "peso": f"{format_number(dosage.peso_kg)} kg" if dosage.peso_kg is not None else "",
-        "duração": dosage.duracao or "",
+        "dose": ("", _amount(dosage.dose)),
+        "dose_total": ("total", _amount(dosage.dose_total)),
+        "velocidade": ("bomba", _amount(dosage.velocidade)),
+        "intervalo_h": ("a cada", f"{format_number(dosage.intervalo_h)} h" if dosage.intervalo_h is not None else ""),
+        "dose_diaria": ("por dia", _amount(dosage.dose_diaria)),
+        "volume": ("volume da dose", _amount(dosage.volume)),
+        "via": ("", dosage.via or ""),
+        "dose_maxima": ("máximo", _amount(dosage.dose_maxima)),
+        "peso_kg": ("peso", f"{format_number(dosage.peso_kg)} kg" if dosage.peso_kg is not None else ""),
+        "duracao": ("duração", marks.text(dosage.duracao)),
     }
-    parts = [f"{label} {value}".strip() for label, value in named.items() if value]
+    shown = ((label, marks.value(f"{path}.posologia.{field}", value)) for field, (label, value) in named.items())
+    parts = [f"{label} {value}".strip() for label, value in shown if value]
     return " · ".join((*parts, modes[item.modo]) if item.modo else parts)
 
 
@@ -308,29 +463,33 @@ def _receipt(result: Result) -> list[Block]:
     if care := automation.maintenance:
         rows.append(("Revisão", f"{care.reviewed.isoformat()}, próxima {care.next_review.isoformat()} ({care.author})"))
     rows += [
-        ("Resposta de", result.model),
+        ("Resposta de", result.model or "arquivo, conferida sem chamar modelo"),
         ("Tokens", _tokens(result)),
-        ("Conferido", UNCHECKED if automation.output else "nada"),
+        ("Conferido", CHECKED if automation.output else "nada: texto livre"),
+        ("Achados", counted(result.findings) if automation.output else ""),
+        ("Citações", _citations(result)),
+        ("Auditoria", result.run.run_id),
     ]
-    rows += [("Auditoria", result.run.run_id)]
     kept = tuple(Row(row) for row in rows if row[1])
     return [Heading("Recibo"), Rows(kept), Lines((SUPPORT,), "muted")]
 
 
+def _citations(result: Result) -> str:
+    cited = (
+        [citation.id for _, sources in texts.statements(result.answer) for citation in sources] if result.answer else []
+    )
+    return f"{len(cited)}, de {len(set(cited))} trechos" if cited else ""
+
+
 def _tokens(result: Result) -> str:
-    usage = result.reply.usage
+    usage = result.usage
     if usage.input_tokens is None or usage.output_tokens is None:
         return ""
     return f"{usage.input_tokens} de entrada, {usage.output_tokens} de saída"
 
 
 def _amount(amount: Amount | None) -> str:
-    return "" if amount is None else f"{_decimal(amount.valor)} {_unit(amount.unidade)}"
-
-
-def _unit(unit: str) -> str:
-    # "10 U" has been read as 100: Brazil's safety protocol has the word written out.
-    return "/".join("unidades" if part in ("U", "UI") else part for part in unit.split("/"))
+    return "" if amount is None else _spelled(f"{_decimal(amount.valor)} {amount.unidade}")
 
 
 def _decimal(value: Decimal) -> str:

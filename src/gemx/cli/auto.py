@@ -1,4 +1,4 @@
-"""`gemx auto`: list, show, validate and write clinical automations; `run` is in `auto_run`."""
+"""`gemx auto`: list, show, validate and write clinical automations; the other commands have files of their own."""
 
 from __future__ import annotations
 
@@ -8,15 +8,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gemx.cli import auto_run, options, output
+from gemx.cli import auto_reference, auto_run, auto_verify, options, output
 from gemx.errors import InvalidFileError, NotFoundError, StorageError, UsageError
 
 if TYPE_CHECKING:
     from gemx.automation.protocol import Protocol
     from gemx.library import Found
 
-app = typer.Typer(no_args_is_help=True, help="Clinical automations: list, show, validate, new, run, schema.")
+app = typer.Typer(
+    no_args_is_help=True, help="Clinical automations: run and verify; list, show, validate, new; drugs, rules, notes."
+)
 app.command("run")(auto_run.run)
+app.command("verify")(auto_verify.verify)
+app.command("note")(auto_verify.note)
+app.command("drugs")(auto_reference.drugs)
+app.command("rules")(auto_reference.rules)
 
 
 @app.command("list")
@@ -100,7 +106,7 @@ def new(
         raise UsageError(f"{name!r} is not an id", hint="letters a to z, digits and _, starting with a letter")
     path = Path("automations") / f"{name}.yaml"
     shipped = library.shipped_names("automations")
-    if path.exists() or name in (*shipped, "inputs"):
+    if path.exists() or name in (*shipped, *library.NOT_AUTOMATIONS):
         where = path if path.exists() else "an automation that ships with gemx"
         raise UsageError(f"{where} has that name already", hint="choose another name, or edit the file")
     text = (files("gemx.automation") / "skeleton.yaml").read_text(encoding="utf-8")

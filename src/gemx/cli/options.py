@@ -32,6 +32,8 @@ Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write t
 Repair = Annotated[
     int, typer.Option("--repair", metavar="N", min=0, max=10, help="Send an invalid answer back at most N times.")
 ]
+Strict = Annotated[bool, typer.Option("--strict", help="Make what cannot be verified an error (exit 6).")]
+NoHistory = Annotated[bool, typer.Option("--no-history", help="Do not keep the texts of this result.")]
 Formulary = Annotated[
     Path | None, typer.Option("--formulary", metavar="DIR", help="Use the drugs of DIR in place of the packaged ones.")
 ]

@@ -7,20 +7,18 @@ provider promised. Whether the clinical content is right is not decided here.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, WithJsonSchema
 
 from gemx import strict_json
-from gemx.clinical.findings import Finding
-from gemx.documents import Passage
+from gemx.clinical.findings import Code, Finding
 
 CONTRACT = "protocolo/v1"
 _LARGEST = Decimal(1_000_000_000)
 _MOST_ERRORS = 20
-_FEWEST_WORDS = 3
 _LEFT_OUT = ("title", "description", "minLength", "maxLength")
 
 
@@ -197,33 +195,6 @@ def read_answer(text: str) -> tuple[Answer | None, list[Finding]]:
         return None, [_broken(error) for error in errors[:_MOST_ERRORS]]
 
 
-def check_answer(answer: Answer, passages: Sequence[Passage], sections: Sequence[str]) -> list[Finding]:
-    """What a well-formed answer still owes: required sections, sources, and citations whose words are there."""
-    empty = [
-        _error("contract.section", section, "esta seção não pode ficar vazia")
-        for section in sections
-        if not getattr(answer, section)
-    ]
-    missing = [
-        Finding("citation.missing", "warning", f"{path}.fontes", "afirmação sem fonte")
-        for path, cited in _statements(answer)
-        if not cited
-    ]
-    known = {passage.id: " ".join(passage.text.split()) for passage in passages}
-    cited = [(f"{path}.fontes[{n}]", item) for path, sources in _statements(answer) for n, item in enumerate(sources)]
-    wrong = [found for path, citation in cited if (found := _citation(path, citation, known))]
-    return [*empty, *wrong, *missing]
-
-
-def _statements(answer: Answer) -> Iterator[tuple[str, list[Citation]]]:
-    """Every statement's path and citations."""
-    for section in ("avaliacao", "farmacoterapia", "criterios_decisao", "checklist", "nao_fazer"):
-        for row, item in enumerate(getattr(answer, section)):
-            yield f"{section}[{row}]", item.fontes
-    if answer.destino:
-        yield "destino", answer.destino.fontes
-
-
 def plain(value: Any) -> Any:
     """A model, or anything in it, as JSON values; a Decimal becomes an int or the nearest float."""
     if isinstance(value, BaseModel):
@@ -237,23 +208,11 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _citation(path: str, citation: Citation, known: Mapping[str, str]) -> Finding | None:
-    if citation.id not in known:
-        near = ", ".join(sorted(known)) or "nenhum"
-        return Finding("citation.unknown", "error", f"{path}.id", "este trecho não existe", near, citation.id)
-    passage, words = known[citation.id], " ".join(citation.trecho.split())
-    if words not in passage:
-        message = f"estas palavras não estão no trecho {citation.id}"
-        return Finding("citation.words", "error", f"{path}.trecho", message, passage, citation.trecho)
-    if len(words.split()) < _FEWEST_WORDS and words != passage:
-        message = f"menos de {_FEWEST_WORDS} palavras não provam o que diz o trecho {citation.id}"
-        return Finding("citation.words", "error", f"{path}.trecho", message, passage, citation.trecho)
-    return None
-
-
 def _broken(error: Any) -> Finding:
+    # An unknown key is the model's own word, which a path must not carry: it goes into the audit.
+    location = error["loc"][:-1] if error["type"] == "extra_forbidden" else error["loc"]
     path = ""
-    for part in error["loc"]:
+    for part in location:
         path += f"[{part}]" if isinstance(part, int) else f".{part}"
     return _error("contract.schema", path.lstrip("."), _in_portuguese(error))
 
@@ -262,7 +221,7 @@ def _in_portuguese(error: Any) -> str:
     context: dict[str, Any] = error.get("ctx", {})
     said = {
         "missing": "falta este campo",
-        "extra_forbidden": "este campo não existe no contrato",
+        "extra_forbidden": f"o campo {_key(error)!r} não existe no contrato",
         "string_type": "esperado um texto",
         "list_type": "esperada uma lista",
         "int_type": "esperado um número inteiro",
@@ -277,7 +236,11 @@ def _in_portuguese(error: Any) -> str:
     return said.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ")
 
 
-def _error(code: str, path: str, message: str) -> Finding:
+def _key(error: Any) -> str:
+    return str(error["loc"][-1])[:40] if error["loc"] else ""
+
+
+def _error(code: Code, path: str, message: str) -> Finding:
     return Finding(code, "error", path, message)
 
 

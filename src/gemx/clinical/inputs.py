@@ -7,7 +7,6 @@ an empty list or False. Messages are in pt-BR, for the clinician who typed the v
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -20,6 +19,8 @@ from pydantic import BeforeValidator, Field, model_validator
 from gemx import expression, library, places
 from gemx.clinical import calculators
 from gemx.clinical.numbers import format_number, parse_number
+from gemx.clinical.vocabulary import load_vocabulary
+from gemx.clinical.wording import fold
 from gemx.errors import InputError, InvalidFileError, Problem
 from gemx.library import Identifier, Line, YamlModel
 
@@ -58,10 +59,10 @@ class Absent(YamlModel):
 
 
 class Listed(YamlModel):
-    """A yes that follows where an item of the list `input` holds one of these words, accents and case apart."""
+    """A yes that follows where an item of the list `input` names this allergen of the vocabulary."""
 
     input: Identifier
-    any: Annotated[list[Line], Field(min_length=1)]
+    allergen: Identifier
 
 
 class InputDefinition(YamlModel):
@@ -111,13 +112,16 @@ class InputsFile(YamlModel):
     inputs: Annotated[list[InputDefinition], Field(min_length=1)]
 
 
+Inputs = Mapping[str, InputDefinition]
+
+
 @dataclass(frozen=True)
 class Patient:
     """What is known of one patient. `values` has every defined id, None where unknown; `notes` are for the reader."""
 
     values: Mapping[str, Value]
     given: frozenset[str]
-    definitions: Mapping[str, InputDefinition]
+    definitions: Inputs
     notes: tuple[str, ...] = ()
 
     def shown(self, identifier: str) -> str:
@@ -131,9 +135,6 @@ class Patient:
         return tuple(str(self.values[key]) for key in local if self.values.get(key))
 
 
-Inputs = Mapping[str, InputDefinition]
-
-
 def load_inputs(path: Path | None = None) -> Inputs:
     """The input definitions, by id. Raises InvalidFileError."""
     path = path or places.shipped("automations") / "inputs.yaml"
@@ -144,11 +145,8 @@ def load_inputs(path: Path | None = None) -> Inputs:
         for index, definition in enumerate(parsed.inputs)
         for problem in _definition_problems(tree, index, definition, known)
     ]
-    problems += [
-        tree.problem(("inputs", index, "listed", "input"), f"{definition.listed.input!r} is not an input of kind list")
-        for index, definition in enumerate(parsed.inputs)
-        if definition.listed and getattr(known.get(definition.listed.input), "kind", None) != "list"
-    ]
+    for index, definition in enumerate(parsed.inputs):
+        problems.extend(_listed_problems(tree, ("inputs", index, "listed"), definition.listed, known))
     samples = {name: sample(definition) for name, definition in known.items()}
     for index, definition in enumerate(parsed.inputs):
         location = ("inputs", index, "absent", "when")
@@ -177,6 +175,19 @@ def _definition_problems(
         read_value(definition, definition.absent.value)
     except InputError as exc:
         yield tree.problem((*location, "absent", "value"), exc.message)
+
+
+def _listed_problems(
+    tree: library.Tree, location: library.Location, listed: Listed | None, known: Inputs
+) -> Iterable[Problem]:
+    if listed is None:
+        return
+    if getattr(known.get(listed.input), "kind", None) != "list":
+        yield tree.problem((*location, "input"), f"{listed.input!r} is not an input of kind list")
+    allergens = [allergen.id for allergen in load_vocabulary().allergens]
+    if listed.allergen not in allergens:
+        near = library.suggest(listed.allergen, allergens)
+        yield tree.problem((*location, "allergen"), f"{listed.allergen!r} is not an allergen of vocabulary.yaml{near}")
 
 
 @cache
@@ -294,7 +305,7 @@ def _is_line(text: str) -> bool:
 
 
 def _boolean(text: str) -> bool | None:
-    folded = _fold(text)
+    folded = fold(text)
     if folded in _TRUE:
         return True
     if folded in _FALSE:
@@ -305,31 +316,31 @@ def _boolean(text: str) -> bool | None:
 
 
 def _choice(definition: InputDefinition, text: str) -> str | None:
-    folded = _fold(text)
+    folded = fold(text)
     if folded in _UNKNOWN:
         return None
     for key, label in definition.choices.items():
-        if folded in (_fold(key), _fold(label)):
+        if folded in (fold(key), fold(label)):
             return key
     raise InputError(f"esperado um de {describe(definition)}, não {_shown(text)}")
 
 
 def _list(value: Any) -> tuple[str, ...] | None:
     items = value.split(",") if isinstance(value, str) else value
-    if isinstance(value, str) and _fold(value) in _DENIED:
+    if isinstance(value, str) and fold(value) in _DENIED:
         return ()
-    if isinstance(value, str) and _fold(value) in _UNKNOWN:
+    if isinstance(value, str) and fold(value) in _UNKNOWN:
         return None
     if not isinstance(items, list) or not all(isinstance(item, str) and item.strip() for item in items):  # pyright: ignore[reportUnknownVariableType]
         raise InputError(f"esperada uma lista de itens separados por vírgula, ou nega, não {_shown(value)}")
     named = [str(item).strip() for item in items]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-    if len(named) == 1 and _fold(named[0]) in _DENIED:
+    if len(named) == 1 and fold(named[0]) in _DENIED:
         return ()
     if any(not _is_line(item) or not any(char.isalpha() for char in item) for item in named):
         raise InputError(f"esperado um nome em cada item, em uma linha de até {_MAX_TEXT} caracteres")
-    if any(_fold(item) in _TRUE | _FALSE | _UNKNOWN for item in named):
+    if any(fold(item) in _TRUE | _FALSE | _UNKNOWN for item in named):
         raise InputError(f"{_shown(value)} não diz a quê; escreva os itens, nega ou desconhecido")
-    if any(_fold(item) in _DENIED or _fold(item).startswith(_DENIAL) for item in named):
+    if any(fold(item) in _DENIED or fold(item).startswith(_DENIAL) for item in named):
         raise InputError(f"{_shown(value)} nega e lista ao mesmo tempo; escreva só os itens, ou só nega")
     return tuple(named)
 
@@ -360,9 +371,9 @@ def _split(text: str) -> tuple[Decimal, str | None]:
 def _factor(definition: InputDefinition, unit: str | None) -> Decimal:
     if unit is None:
         return Decimal(1)
-    known = {_fold(name): factor for name, factor in definition.units.items()}
-    known[_fold(definition.unit or "")] = Decimal(1)
-    factor = known.get(_fold(unit))
+    known = {fold(name): factor for name, factor in definition.units.items()}
+    known[fold(definition.unit or "")] = Decimal(1)
+    factor = known.get(fold(unit))
     if factor is None:
         accepted = ", ".join(name for name in (definition.unit, *definition.units) if name) or "nenhuma"
         raise InputError(f"a unidade {_shown(unit.strip())} não é aceita aqui; aceitas: {accepted}")
@@ -391,8 +402,7 @@ def _assume(values: dict[str, Value], definitions: Inputs) -> None:
 
 def _is_listed(listed: Listed, values: Mapping[str, Value]) -> bool:
     items = values.get(listed.input)
-    words = [_fold(word) for word in listed.any]
-    return isinstance(items, tuple) and any(word in _fold(item) for item in items for word in words)
+    return isinstance(items, tuple) and any(listed.allergen in load_vocabulary().allergens_in(item) for item in items)
 
 
 def _show(value: Value, definition: InputDefinition) -> str:
@@ -411,8 +421,3 @@ def _show(value: Value, definition: InputDefinition) -> str:
 def _shown(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 40 else text[:37] + "…"
-
-
-def _fold(text: str) -> str:
-    plain = unicodedata.normalize("NFKD", text.strip().casefold().replace("µ", "u").replace("μ", "u"))
-    return "".join(char for char in plain if not unicodedata.combining(char))

@@ -8,11 +8,13 @@ does not know. Laboratory conversions that need a molar mass are not here either
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from difflib import get_close_matches
 from fractions import Fraction
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from types import MappingProxyType
 from typing import NamedTuple
 
 from gemx.clinical.numbers import format_number, parse_number
@@ -69,12 +71,12 @@ class Unit:
         under = [symbol for symbol, exponent in self.parts if exponent < 0]
         return "/".join((over or ["1"]) + under) if self.parts else ""
 
-    @property
-    def dimensions(self) -> dict[str, int]:
+    @cached_property
+    def dimensions(self) -> Mapping[str, int]:
         """Exponent of each dimension, such as {"mass": 1, "body_weight": -1, "time": -1}."""
-        return {_ROWS[symbol].dimension: exponent for symbol, exponent in self.parts}
+        return MappingProxyType({_ROWS[symbol].dimension: exponent for symbol, exponent in self.parts})
 
-    @property
+    @cached_property
     def scale(self) -> Fraction:
         """How many base units (mcg, kg, U, mEq, mmol, mL, gota, mmHg, min) one of this unit is."""
         scale = Fraction(1)
@@ -164,6 +166,16 @@ def _combine(left: Quantity, right: Quantity, sign: int) -> Quantity:
         symbols[row.dimension] = (kept, power + exponent * sign)
     unit = _unit([(symbol, exponent) for symbol, exponent in symbols.values() if exponent])
     return Quantity(_decimal(value), str(unit))
+
+
+def in_base(quantity: Quantity) -> Fraction:
+    """The value in base units (mcg, kg, U, mEq, mmol, mL, gota, mmHg, min), exactly."""
+    return Fraction(quantity.value) * parse_unit(quantity.unit).scale
+
+
+def from_base(value: Fraction, unit: str) -> Quantity:
+    """A value in base units as a quantity in `unit`."""
+    return Quantity(_decimal(value / parse_unit(unit).scale), unit)
 
 
 def convert(quantity: Quantity, unit: str) -> Quantity:

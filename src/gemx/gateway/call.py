@@ -43,8 +43,9 @@ def call(request: Request, policy: Policy, *, on_text: OnText | None = None) -> 
 def structured(request: Request, policy: Policy, validate: Validate, repairs: int = 0) -> Reply:
     """A call whose text must be valid: what is wrong with it goes back to the model at most `repairs` times.
 
-    Stops early when a problem stays and their number does not fall. The reply holds the value, or None, and the
-    problems; an invalid answer is data, not an exception.
+    Stops early when the number of problems does not fall, and keeps the better answer; an answer that can be read at
+    all is better than one that cannot. The reply holds the value, or None, and the problems; an invalid answer is data,
+    not an exception.
     """
     reply = _judged(call(request, policy), validate)
     attempts = reply.attempts
@@ -58,15 +59,15 @@ def structured(request: Request, policy: Policy, validate: Validate, repairs: in
             exc.attempts = (*attempts, *exc.attempts)
             raise
         attempts += repaired.attempts
-        if _stuck(reply, repaired):
+        if _rank(repaired) >= _rank(reply):
             break
         reply = repaired
     return replace(reply, attempts=attempts)
 
 
-def _stuck(before: Reply, after: Reply) -> bool:
-    stayed = {str(problem) for problem in before.problems} & {str(problem) for problem in after.problems}
-    return bool(stayed) and len(after.problems) >= len(before.problems)
+def _rank(reply: Reply) -> tuple[bool, int]:
+    """Lower is better: what could be read, then what has fewer problems."""
+    return reply.value is None, len(reply.problems)
 
 
 def embed(texts: Sequence[str], policy: Policy, origin: Origin) -> Embeddings:

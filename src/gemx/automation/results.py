@@ -1,0 +1,78 @@
+"""A result as data for machines, and its keeping in the history. Prints nothing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from gemx import history
+from gemx.automation import view
+from gemx.automation.facts import Fact
+from gemx.automation.runner import Result
+from gemx.clinical.answer import plain
+from gemx.history import Entry
+
+
+def data(result: Result) -> dict[str, Any]:
+    """What --json shows of a result."""
+    run, automation = result.run, result.run.protocol.automation
+    return {
+        "run_id": run.run_id,
+        "automation": {
+            "id": run.protocol.id,
+            "version": automation.version,
+            "sha256": run.protocol.sha256,
+            "path": str(run.protocol.found.path),
+        },
+        "model": result.model,
+        "answer": plain(result.answer) if result.answer else None,
+        "text": None if result.answer else result.text,
+        "facts": plain([_fact(fact) for fact in run.facts.calculated]),
+        "findings": [vars(finding) for finding in result.findings],
+        "warnings": result.warnings,
+        "verified": result.verified,
+        "usage": vars(result.usage),
+    }
+
+
+def keep(result: Result, days: int) -> None:
+    """Keep a result for so many days, and erase what is older; with 0 nothing is kept. Raises StorageError."""
+    if days:
+        history.add(_entry(result))
+    history.prune(days)
+
+
+def _entry(result: Result) -> Entry:
+    run, made = result.run, datetime.now(UTC)
+    request = run.request
+    called = result.model is not None
+    return Entry(
+        run_id=run.run_id,
+        command=request.origin.command,
+        automation=run.protocol.id,
+        automation_version=run.protocol.automation.version,
+        model=result.model,
+        verified=result.verified,
+        prompt="\n\n".join(message.text for message in request.messages) if called else None,
+        system=request.system if called else None,
+        reply=result.text,
+        data=data(result),
+        page=view.to_json(view.note(result, made)),
+    )
+
+
+def _fact(fact: Fact) -> dict[str, Any]:
+    return {
+        "name": fact.name,
+        "label": fact.label,
+        "calculator": fact.result.id,
+        "value": fact.result.value,
+        "unit": fact.result.unit,
+        "interpretation": fact.result.interpretation,
+        "determinable": fact.result.determinable,
+        "range": fact.result.range,
+        "missing": fact.missing,
+        "assumptions": fact.result.assumptions,
+        "formula_version": fact.result.formula_version,
+        "source": fact.result.source,
+    }

@@ -1,0 +1,523 @@
+"""One row against its drug's limits: dose, day, concentration, speed, interval, route, diluent, strength, salt.
+
+Limits are claims of sources; where they disagree the finding is a conflict. Out of the usual range is a warning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any
+
+from gemx.clinical import wording
+from gemx.clinical.checks.arithmetic import concentration_of, per_day
+from gemx.clinical.checks.claims import Verdict, holds, judge, mildest
+from gemx.clinical.checks.row import DIRECT, MINUTES_PER_DAY, TOLERANCE, Measure, Row, close, show
+from gemx.clinical.findings import Code, Finding, Severity
+from gemx.clinical.formulary import Choices, ConcentrationLimit, Dose, Drug, Sourced
+from gemx.clinical.numbers import format_number
+from gemx.clinical.quantity import Quantity, in_base, parse_unit
+
+_CONTENT_NAMES = ("mass", "activity", "equivalents", "substance", "volume")
+_DOSE, _VIA = "posologia.dose", "posologia.via"
+_SALT_MATTERS = Decimal("1.2")
+
+
+@dataclass(frozen=True)
+class _Limits:
+    """A row, its drug, and the doses of the formulary that it may mean."""
+
+    row: Row
+    drug: Drug
+    doses: tuple[Dose, ...]
+
+    @property
+    def values(self) -> Any:
+        return self.row.case.conditions(self.row.access)
+
+    @property
+    def weight(self) -> Fraction | None:
+        # A limit is for the patient, whatever weight the row was worked out with.
+        return self.row.patient_weight or self.row.stated_weight
+
+
+def check(row: Row) -> Iterator[Finding]:
+    """Every limit of the drug that the row breaks, and every field that the limits need."""
+    drug = row.drug
+    if drug is None:
+        message = f"{row.item.farmaco} não está no formulário: doses e limites não foram conferidos"
+        yield Finding("drug.unknown", "unverifiable", row.at("farmaco"), message, None, row.item.farmaco)
+        return
+    limits = _Limits(row, drug, fitting_doses(row, drug))
+    yield from _fields(limits)
+    yield from _route(limits)
+    yield from _diluent(limits)
+    yield from _strength(limits)
+    yield from _salt(limits)
+    yield from _dose(limits)
+    yield from _day(limits)
+    yield from _interval(limits)
+    yield from _concentration(limits)
+    yield from _speed(limits)
+
+
+def fitting_doses(row: Row, drug: Drug) -> tuple[Dose, ...]:
+    """The formulary's doses that a row may mean: by mode, phase, route and patient, then by its indication."""
+    values = row.case.conditions(row.access)
+    fit = [
+        dose
+        for dose in drug.doses
+        if (row.mode is None or row.mode in dose.modes)
+        and (not dose.phases or row.item.fase is None or row.item.fase in dose.phases)
+        and (not dose.routes or row.route is None or _route_fits(row.route, dose.routes))
+        and holds(dose.when, values) is not False
+    ]
+    said = f"{row.item.indicacao or ''} {row.item.condicao or ''}"
+    named = [dose for dose in fit if dose.words and wording.begins_any(said, dose.words)]
+    return tuple(named or fit)
+
+
+def allowed(row: Row) -> list[str]:
+    """What the drug's sources allow for a row's mode and indication, in words; empty where none was read."""
+    drug = row.drug
+    if drug is None:
+        return []
+    doses = fitting_doses(row, drug)
+    said = [f"habitual {bound.low} a {bound.high} ({_said(drug, bound)})" for each in doses for bound in each.usual]
+    said += [f"máximo {bound.value} ({_said(drug, bound)})" for each in doses for bound in each.max]
+    said += [f"máximo por dia {bound.value} ({_said(drug, bound)})" for each in doses for bound in each.daily_max]
+    said += [f"concentração até {bound.max} ({_said(drug, bound)})" for bound in drug.concentration if bound.max]
+    return list(dict.fromkeys(said))
+
+
+def _route_fits(route: str, accepted: Sequence[str]) -> bool:
+    return route in accepted or (route == DIRECT and "IV" in accepted)
+
+
+def _said(drug: Drug, claim: Sourced) -> str:
+    """A claim's remark and source, for the end of a message."""
+    source = drug.sources[claim.source]
+    named, remark = source.publisher or source.title, getattr(claim, "text", None)
+    return f"{remark}; {named}" if remark else named
+
+
+def _fields(limits: _Limits) -> Iterator[Finding]:
+    """What the formulary or the arithmetic needs and the row leaves out."""
+    row, drug, dosage = limits.row, limits.drug, limits.row.item.posologia
+    if drug.doses and (dosage is None or dosage.dose is None):
+        yield _missing(row, _DOSE, "a dose")
+    if drug.routes and (dosage is None or not dosage.via):
+        yield _missing(row, _VIA, "a via")
+    if row.mode == "intermitente" and row.interval_min is None:
+        yield _missing(row, "posologia.intervalo_h", "o intervalo entre as doses")
+    only_diluted = drug.routes is not None and any(each.name == DIRECT for each in drug.routes.forbidden)
+    if only_diluted and row.item.diluicao is None and row.route in (None, "IV", DIRECT):
+        yield _missing(row, "diluicao", "a diluição: este fármaco só é dado diluído")
+
+
+def _missing(row: Row, field: str, what: str) -> Finding:
+    return Finding("field.missing", "error", row.at(field), f"falta {what}")
+
+
+def _route(limits: _Limits) -> Iterator[Finding]:
+    row, routes = limits.row, limits.drug.routes
+    said = row.item.posologia.via if row.item.posologia else None
+    if routes is None or not said:
+        return
+    used = {row.route, DIRECT if row.manner == "direta" and row.route == "IV" else row.route}
+    barred = next((each for each in routes.forbidden if each.name in used), None)
+    if barred:
+        message = f"via proibida: {barred.name} ({_said(limits.drug, barred)})"
+        yield Finding("route.forbidden", "error", row.at(_VIA), message, _names(routes), said)
+    elif row.route is None or not _route_fits(row.route, [each.name for each in routes.allowed]):
+        message = f"esta via não está entre as do formulário: {_names(routes)}"
+        yield Finding("route.unlisted", "warning", row.at(_VIA), message, _names(routes), said)
+
+
+def _names(choices: Choices) -> str:
+    return ", ".join(dict.fromkeys(each.name for each in choices.allowed)) or "nenhuma"
+
+
+def _diluent(limits: _Limits) -> Iterator[Finding]:
+    row, diluents = limits.row, limits.drug.diluents
+    if diluents is None or row.item.diluicao is None or row.reconstituted:
+        return
+    said, path = row.item.diluicao.diluente, row.at("diluicao.diluente")
+    vocabulary = row.case.formulary.vocabulary
+    named = {vocabulary.diluent(part) for part in wording.fold(said).replace(" ou ", "/").split("/")} | {row.diluent}
+    barred = next((each for each in diluents.forbidden if each.name in named), None)
+    allowed = [each for each in diluents.allowed if each.name == row.diluent]
+    if barred and allowed:
+        message = f"{barred.name}: uma fonte proíbe ({_said(limits.drug, barred)}), outra aceita"
+        yield Finding("diluent.forbidden", "conflict", path, message, _names(diluents), said)
+    elif barred:
+        message = f"diluente proibido: {barred.name} ({_said(limits.drug, barred)})"
+        yield Finding("diluent.forbidden", "error", path, message, _names(diluents), said)
+    elif not allowed and diluents.allowed:
+        message = f"este diluente não está entre os do formulário: {_names(diluents)}"
+        yield Finding("diluent.unlisted", "warning", path, message, _names(diluents), said)
+
+
+def _strength(limits: _Limits) -> Iterator[Finding]:
+    row = limits.row
+    mass = row.measure("apresentacao.massa")
+    if mass is None or row.presentation is not None or _as_salt(limits, mass):
+        return
+    known = "; ".join(each.text for each in limits.drug.presentations)
+    message = f"apresentação que não está no formulário; as conhecidas: {known}"
+    yield Finding("presentation.unknown", "warning", row.at("apresentacao"), message, known, str(mass))
+
+
+def _as_salt(limits: _Limits, mass: Measure) -> bool:
+    """Whether a strength is a known one counted as the other form: salt for base, or base for salt."""
+    salt = limits.drug.salt
+    if salt is None or salt.ratio < _SALT_MATTERS:
+        return False
+    factor = Fraction(salt.ratio) if salt.doses_in == "base" else 1 / Fraction(salt.ratio)
+    known = [in_base(each.mass) for each in limits.drug.presentations if each.mass]
+    volume = limits.row.measure("apresentacao.volume")
+    same_volume = [
+        in_base(each.mass)
+        for each in limits.drug.presentations
+        if each.mass and (volume is None or each.volume is None or close(volume.value, in_base(each.volume)))
+    ]
+    return any(close(mass.value, each * factor) for each in same_volume) and not any(
+        close(mass.value, each) for each in known if each in same_volume
+    )
+
+
+def _salt(limits: _Limits) -> Iterator[Finding]:
+    row, salt = limits.row, limits.drug.salt
+    if salt is None:
+        return
+    said, mass = row.item.base_ou_sal, row.measure("apresentacao.massa")
+    meant = f"doses e apresentações em {salt.doses_in} ({salt.base} de base = {salt.salt} de {salt.name})"
+    if said is not None and said != salt.doses_in:
+        message = f"as fontes dão {meant} ({_said(limits.drug, salt)})"
+        yield Finding("salt.mismatch", "error", row.at("base_ou_sal"), message, salt.doses_in, said)
+    elif mass is not None and _as_salt(limits, mass):
+        message = f"a apresentação parece contar a outra forma: {meant} ({_said(limits.drug, salt)})"
+        yield Finding("salt.mismatch", "error", row.at("apresentacao.massa"), message, meant, str(mass))
+    elif said is None and mass is None and salt.ratio >= _SALT_MATTERS:
+        message = f"não diz se a massa é de base ou de sal: {meant}"
+        yield Finding("salt.missing", "unverifiable", row.at("base_ou_sal"), message, salt.doses_in)
+
+
+def _dose(limits: _Limits) -> Iterator[Finding]:
+    dose = limits.row.measure(_DOSE)
+    if dose is None:
+        return
+    yield from _form(limits, dose)
+    yield from _stated_maximum(limits, dose)
+    bounds = [bound for each in limits.doses for bound in (*each.usual, *each.max)]
+    if not bounds:
+        said = "para este modo e esta via" if limits.drug.doses else "deste fármaco"
+        message = f"nenhuma fonte lida dá a dose {said}: os limites não foram conferidos"
+        yield Finding("dose.unverifiable", "unverifiable", limits.row.at(_DOSE), message)
+        return
+    found = mildest([_judged(limits, each.max, _over) for each in limits.doses if each.max])
+    yield from _limit_finding(limits, "dose.above_max", _DOSE, found, str(dose))
+    if found.severity is None:
+        yield from _usual(limits, dose)
+
+
+def _form(limits: _Limits, dose: Measure) -> Iterator[Finding]:
+    """A dose per kg of a drug that is not dosed so, or the other way round; or in mL of what has a strength."""
+    row = limits.row
+    bounds = [bound.unit for each in limits.doses for bound in _bounds(each)]
+    per_kg = {"body_weight" in parse_unit(unit).dimensions for unit in bounds}
+    if len(per_kg) == 1 and dose.per_kg not in per_kg:
+        how = "não dão dose por kg" if dose.per_kg else "dão a dose por kg"
+        message = f"as fontes {how} para {limits.drug.name}: confira a unidade"
+        yield Finding("unit.per_kg", "warning", row.at(_DOSE), message, None, str(dose))
+    contents = {name for unit in bounds for name in parse_unit(unit).dimensions if name in _CONTENT_NAMES}
+    if dose.content == "volume" and contents and "volume" not in contents:
+        message = "dose em volume: escreva a quantidade de fármaco, porque o volume depende da apresentação"
+        yield Finding("unit.volume_dose", "warning", row.at(_DOSE), message, None, str(dose))
+
+
+def _bounds(dose: Dose) -> Iterator[Quantity]:
+    yield from (bound.value for bound in dose.max)
+    yield from (bound.high for bound in dose.usual)
+
+
+def _stated_maximum(limits: _Limits, dose: Measure) -> Iterator[Finding]:
+    """A dose above the maximum that the row itself says."""
+    row = limits.row
+    most = row.measure("posologia.dose_maxima")
+    if most is None:
+        return
+    found = dose.value if dict(most.dimensions) == dict(dose.dimensions) else None
+    if found is None and most.unit.endswith("/dia") and not most.per_kg:
+        daily = per_day(row, row.absolute(row.weight))
+        found = daily / MINUTES_PER_DAY if daily is not None else None
+    if found is not None and found > most.value * (1 + TOLERANCE):
+        message = f"a dose passa do máximo que a própria linha diz, {most}"
+        yield Finding("dose.above_stated", "error", row.at(_DOSE), message, str(most), str(dose))
+
+
+def _over(limits: _Limits, claim: Any) -> bool:
+    return over_dose(limits.row, limits.weight, claim.value)
+
+
+def over_dose(row: Row, weight: Fraction | None, bound: Quantity) -> bool:
+    """Whether the dose passes a limit, by the patient's weight where one of the two alone is per kg."""
+    compared = _compared(row, weight, bound)
+    return compared is not None and compared[0] > compared[1] * (1 + TOLERANCE)
+
+
+def _judged(limits: _Limits, bounds: Sequence[Any], violates: Callable[[_Limits, Any], bool]) -> Verdict:
+    return judge(limits.drug, bounds, lambda claim: violates(limits, claim), limits.values)
+
+
+def _compared(row: Row, weight: Fraction | None, bound: Quantity) -> tuple[Fraction, Fraction] | None:
+    """The row's dose and a bound on one scale, by the patient's weight where one of them alone is per kg."""
+    dose = row.measure(_DOSE)
+    value, per_kg, timed, content = _bound(bound)
+    if dose is None:
+        return None
+    if dose.per_kg and per_kg and dose.timed == timed and dose.content == content:
+        return dose.value, value
+    absolute = row.content_dose(weight) if content != "volume" else row.absolute(weight)
+    if absolute is None or absolute.content != content or absolute.timed != timed:
+        return None
+    if per_kg:
+        return (absolute.value, value * weight) if weight else None
+    return absolute.value, value
+
+
+@lru_cache(maxsize=2048)
+def _bound(bound: Quantity) -> tuple[Fraction, bool, bool, str]:
+    dimensions = parse_unit(bound.unit).dimensions
+    content = next(name for name, power in dimensions.items() if power > 0)
+    return in_base(bound), "body_weight" in dimensions, "time" in dimensions, content
+
+
+def _usual(limits: _Limits, dose: Measure) -> Iterator[Finding]:
+    ranges = [bound for each in limits.doses for bound in each.usual]
+    sides = [side for bound in ranges if (side := _side(limits, bound)) is not None]
+    if not sides or 0 in sides:
+        return
+    how = "acima" if min(sides) > 0 else "abaixo" if max(sides) < 0 else "fora"
+    usual = "; ".join(f"{bound.low} a {bound.high} ({_said(limits.drug, bound)})" for bound in ranges)
+    message = f"dose {how} do habitual: {usual}"
+    yield Finding("dose.unusual", "warning", limits.row.at(_DOSE), message, usual, str(dose))
+
+
+def _side(limits: _Limits, bound: Any) -> int | None:
+    """-1 below the range, 0 inside, 1 above; None where they do not compare."""
+    low = _compared(limits.row, limits.weight, bound.low)
+    high = _compared(limits.row, limits.weight, bound.high)
+    if low is None or high is None:
+        return None
+    if low[0] < low[1] * (1 - TOLERANCE):
+        return -1
+    return 1 if high[0] > high[1] * (1 + TOLERANCE) else 0
+
+
+def _limit_finding(limits: _Limits, code: Code, field: str, verdict: Verdict, found: str) -> Iterator[Finding]:
+    if verdict.severity is None:
+        return
+    yield limit_finding(limits.row, limits.drug, code, field, verdict, found)
+
+
+def limit_finding(row: Row, drug: Drug, code: Code, field: str, verdict: Verdict, found: str) -> Finding:
+    """The finding of a verdict about a limit."""
+    limit = _value(verdict.against)
+    said = f"acima do limite de {limit} ({_said(drug, verdict.against)})"
+    if verdict.severity == "conflict":
+        said = f"{said}, mas cabe no de {_value(verdict.inside)} ({_said(drug, verdict.inside)}): as fontes divergem"
+    elif verdict.names:
+        said = f"{said}, que vale conforme {', '.join(_labels(row, verdict.names))}: dado não informado"
+    elif verdict.severity == "unverifiable":
+        said = f"{said}; só há esta fonte, fraca"
+    return Finding(code, verdict.severity or "warning", row.at(field), said, f"até {limit}", found)
+
+
+def _labels(row: Row, names: frozenset[str]) -> list[str]:
+    definitions = row.case.patient.definitions
+    known = {"clcr": "depuração de creatinina", "acesso": "acesso"}
+    return [known.get(name) or definitions[name].label for name in sorted(names)]
+
+
+def _value(claim: Any) -> str:
+    for name in ("value", "max", "dose_max", "daily_max", "min"):
+        if (bound := getattr(claim, name, None)) is not None:
+            return str(bound)
+    return str(getattr(claim, "interval_min_h", ""))
+
+
+def daily_amount(row: Row, weight: Fraction | None) -> Measure | None:
+    """The content that the row gives in a day, per day."""
+    absolute = row.content_dose(weight) or row.absolute(weight)
+    amount = per_day(row, absolute)
+    if absolute is None or amount is None:
+        return None
+    content = absolute.content or ""
+    return Measure(amount / MINUTES_PER_DAY, {content: 1, "time": -1}, f"{_amount_unit(absolute.unit)}/dia")
+
+
+def _amount_unit(unit: str) -> str:
+    return unit.split("/", maxsplit=1)[0]
+
+
+def over_day(row: Row, weight: Fraction | None, bound: Quantity) -> bool:
+    """Whether the day's amount passes a daily limit, by the patient's weight where that is per kg."""
+    amount = daily_amount(row, weight)
+    value, per_kg, _, content = _bound(bound)
+    if amount is None or amount.content != content or (per_kg and not weight):
+        return False
+    return amount.value > value * (weight if per_kg and weight else 1) * (1 + TOLERANCE)
+
+
+def _day(limits: _Limits) -> Iterator[Finding]:
+    row = limits.row
+    amount = daily_amount(row, limits.weight)
+    if amount is None:
+        return
+    verdicts = [
+        _judged(limits, each.daily_max, lambda _, claim: over_day(row, limits.weight, claim.value))
+        for each in limits.doses
+        if each.daily_max
+    ]
+    found = mildest(verdicts)
+    yield from _limit_finding(limits, "daily.above_max", _DOSE, found, str(amount))
+    ranges = [bound for each in limits.doses for bound in each.daily_usual]
+    if found.severity is None and row.mode == "intermitente" and ranges:
+        yield from _usual_day(limits, amount, ranges)
+
+
+def _usual_day(limits: _Limits, amount: Measure, ranges: Sequence[Any]) -> Iterator[Finding]:
+    row, weight = limits.row, limits.weight
+    if any(not over_day(row, weight, each.high) and not _under_day(limits, amount, each.low) for each in ranges):
+        return
+    usual = "; ".join(f"{each.low} a {each.high} ({_said(limits.drug, each)})" for each in ranges)
+    message = f"{amount} está fora do habitual por dia: {usual}"
+    yield Finding("daily.unusual", "warning", row.at(_DOSE), message, usual, str(amount))
+
+
+def _under_day(limits: _Limits, amount: Measure, bound: Quantity) -> bool:
+    value, per_kg, _, content = _bound(bound)
+    if amount.content != content or (per_kg and not limits.weight):
+        return False
+    return amount.value < value * (limits.weight if per_kg and limits.weight else 1) * (1 - TOLERANCE)
+
+
+def _interval(limits: _Limits) -> Iterator[Finding]:
+    row = limits.row
+    hours = row.item.posologia.intervalo_h if row.item.posologia else None
+    ranges = [bound for each in limits.doses for bound in each.interval_h]
+    if row.mode != "intermitente" or hours is None or not ranges:
+        return
+    if any(each.low <= hours <= each.high for each in ranges):
+        return
+    usual = "; ".join(f"{_hours(each)} ({_said(limits.drug, each)})" for each in ranges)
+    message = f"intervalo fora do habitual: {usual}"
+    yield Finding(
+        "interval.unusual", "warning", row.at("posologia.intervalo_h"), message, usual, f"{format_number(hours)} h"
+    )
+
+
+def _hours(bound: Any) -> str:
+    low, high = format_number(bound.low), format_number(bound.high)
+    return f"{low} h" if low == high else f"{low} a {high} h"
+
+
+def _concentration(limits: _Limits) -> Iterator[Finding]:
+    row, found = limits.row, concentration_of(limits.row)
+    if found is None:
+        return
+    fit = [
+        each
+        for each in limits.drug.concentration
+        if _concentration_content(each) == found.content and each.manner in (None, row.manner)
+    ]
+    field = "diluicao.concentracao" if row.item.diluicao else "apresentacao"
+    over = _judged(limits, [each for each in fit if each.max], lambda _, claim: _above(found, claim.max))
+    yield from _limit_finding(limits, "concentration.above_max", field, over, str(found))
+    low = [each for each in fit if each.min and holds(each.when, limits.values)]
+    if over.severity is None and low and not any(each.min and _reaches(found, each.min) for each in low):
+        usual = "; ".join(f"{each.min} ({_said(limits.drug, each)})" for each in low)
+        message = f"concentração abaixo da mínima habitual: {usual}"
+        yield Finding("concentration.below_min", "warning", row.at(field), message, usual, str(found))
+
+
+def _concentration_content(limit: ConcentrationLimit) -> str:
+    bound = limit.max or limit.min
+    return _bound(bound)[3] if bound else ""
+
+
+def _above(found: Measure, bound: Quantity | None) -> bool:
+    return bound is not None and found.value > in_base(bound) * (1 + TOLERANCE)
+
+
+def _reaches(found: Measure, bound: Quantity) -> bool:
+    return found.value >= in_base(bound) * (1 - TOLERANCE)
+
+
+def _speed(limits: _Limits) -> Iterator[Finding]:
+    row, drug = limits.row, limits.drug
+    if row.route not in (None, "IV", DIRECT, "IO"):
+        return
+    if row.mode == "continua":
+        yield from _too_fast(limits, _per_minute(limits))
+        return
+    if not drug.infusion and not drug.speed:
+        return
+    if row.time_min is None:
+        limit = _slowest(limits)
+        message = f"o tempo de infusão não está escrito, ou não se lê; limite: {limit}"
+        yield Finding("infusion.unverifiable", "unverifiable", row.at("tempo_infusao"), message, limit)
+        return
+    shortest, _ = row.time_min
+    yield from _too_short(limits, shortest)
+    absolute = row.content_dose(limits.weight)
+    if absolute is not None and not absolute.timed and shortest:
+        timed = Measure(absolute.value / shortest, {absolute.content or "": 1, "time": -1}, f"{absolute.unit}/min")
+        yield from _too_fast(limits, timed)
+
+
+def _per_minute(limits: _Limits) -> Measure | None:
+    return limits.row.content_dose(limits.weight)
+
+
+def _slowest(limits: _Limits) -> str:
+    times = [f"{each.min} ({_said(limits.drug, each)})" for each in limits.drug.infusion]
+    return "; ".join(times or [f"{each.max} ({_said(limits.drug, each)})" for each in limits.drug.speed])
+
+
+def _too_short(limits: _Limits, time: Fraction) -> Iterator[Finding]:
+    row, bounds = limits.row, limits.drug.infusion
+    manner = [each for each in bounds if each.manner == row.manner] if row.manner else []
+    if not manner and row.manner is None and bounds:
+        # Nobody says how it is given: the quickest way that a source accepts is the limit.
+        manner = [min(bounds, key=lambda each: in_base(each.min))]
+    verdict = _judged(limits, manner or bounds, lambda _, claim: time < in_base(claim.min) * (1 - TOLERANCE))
+    if verdict.severity is None:
+        return
+    shown = f"{format_number(Decimal(round(float(time), 2)).normalize(), 2)} min"
+    against = verdict.against
+    message = f"mais rápido que o mínimo de {against.min} ({_said(limits.drug, against)})"
+    severity: Severity = verdict.severity
+    if severity == "conflict":
+        message += f"; outra fonte aceita {verdict.inside.min} ({_said(limits.drug, verdict.inside)})"
+    yield Finding("infusion.too_fast", severity, row.at("tempo_infusao"), message, f"{against.min} ou mais", shown)
+
+
+def _too_fast(limits: _Limits, rate: Measure | None) -> Iterator[Finding]:
+    if rate is None or not rate.timed:
+        return
+    fit = [each for each in limits.drug.speed if _bound(each.max)[3] == rate.content]
+
+    def violates(_: _Limits, claim: Any) -> bool:
+        value, per_kg, _timed, _content = _bound(claim.max)
+        scale = limits.weight if per_kg else Fraction(1)
+        return scale is not None and rate.value > value * scale * (1 + TOLERANCE)
+
+    verdict = _judged(limits, fit, violates)
+    field = "posologia.velocidade" if limits.row.mode == "continua" else "tempo_infusao"
+    shown = show(rate.value, _amount_unit(str(fit[0].max.unit)) + "/" + fit[0].max.unit.split("/")[-1]) if fit else ""
+    yield from _limit_finding(limits, "infusion.too_fast", field, verdict, shown)

@@ -1,0 +1,348 @@
+"""A prescription row read for checking: its amounts in base units, its drug, mode, route, manner, access and time.
+
+What a field cannot mean (an unknown unit, a rate in mg) is a finding here, and the field counts as absent afterwards.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from functools import cached_property, lru_cache
+from typing import Literal
+
+from gemx.clinical import wording
+from gemx.clinical.answer import Amount, Prescription
+from gemx.clinical.checks.case import Case
+from gemx.clinical.checks.texts import CONTENTS
+from gemx.clinical.findings import Finding
+from gemx.clinical.formulary import Drug, Manner, Mode, Presentation, Reconstitution
+from gemx.clinical.numbers import format_number
+from gemx.clinical.quantity import from_base, in_base, parse_unit
+from gemx.errors import InputError
+
+DROPS_PER_ML = 20
+MINUTES_PER_DAY = 1440
+DIRECT = "IV direta"
+TOLERANCE = Fraction(2, 100)
+PUMP_STEP = Fraction(1, 10)
+_KINDS: Mapping[str, str] = {
+    "apresentacao.massa": "content",
+    "apresentacao.volume": "volume",
+    "diluicao.volume_diluente": "volume",
+    "diluicao.volume_final": "volume",
+    "diluicao.concentracao": "concentration",
+    "posologia.dose": "dose",
+    "posologia.dose_total": "dose",
+    "posologia.dose_diaria": "dose",
+    "posologia.volume": "volume",
+    "posologia.velocidade": "rate",
+    "posologia.dose_maxima": "dose",
+}
+_EXPECTED = {
+    "content": "uma quantidade de fármaco, como mg, g ou unidades",
+    "volume": "um volume, como mL",
+    "concentration": "quantidade por volume, como mcg/mL",
+    "dose": "uma dose, como mg, mg/kg ou mcg/kg/min",
+    "rate": "volume por tempo, como mL/h",
+}
+_DIRECT_WORDS = ("direta", "direto", "bolus", "push")
+_DENIED = re.compile(r"\b(?:nao|nunca|sem|evitar|proibid\w*|jamais)\b[^.;:]*$")
+_TIME = re.compile(
+    r"(?<![\d.])(?P<low>\d+(?:\.\d+)?)(?:\s*(?:a|ate|-|–)\s*(?P<high>\d+(?:\.\d+)?))?\s*"
+    r"(?P<unit>segundos?|seg|s|minutos?|min|horas?|h)(?![\w/])"
+)
+_MINUTES = {"s": Fraction(1, 60), "m": Fraction(1), "h": Fraction(60)}
+
+
+@dataclass(frozen=True)
+class Measure:
+    """An amount in base units (mcg, kg, U, mEq, mmol, mL, min), its dimensions, its unit, and how it was written."""
+
+    value: Fraction
+    dimensions: Mapping[str, int]
+    unit: str
+    written: str | None = None
+
+    @property
+    def content(self) -> str | None:
+        """What is measured: mass, activity, equivalents, substance or volume."""
+        return next((name for name, power in self.dimensions.items() if power > 0), None)
+
+    @property
+    def per_kg(self) -> bool:
+        """Whether it is per kg of body weight."""
+        return "body_weight" in self.dimensions
+
+    @property
+    def timed(self) -> bool:
+        """Whether it is per time."""
+        return "time" in self.dimensions
+
+    def __str__(self) -> str:
+        return self.written or show(self.value, self.unit)
+
+
+def show(value: Fraction, unit: str) -> str:
+    """A value in base units, in `unit`, with three significant decimals at most, in pt-BR."""
+    quantity = from_base(value, unit)
+    magnitude = quantity.value.adjusted() if quantity.value else 0
+    digits = max(0, 2 - magnitude)
+    return f"{format_number(quantity.value, digits)} {unit}".rstrip()
+
+
+def close(found: Fraction, expected: Fraction, step: Fraction = Fraction(0)) -> bool:
+    """Whether two values differ by at most 2% of the expected one, or by a pump's step."""
+    return abs(found - expected) <= max(abs(expected) * TOLERANCE, step)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the pharmacotherapy, with what its fields mean."""
+
+    path: str
+    item: Prescription
+    case: Case
+    drug: Drug | None
+
+    def at(self, field: str) -> str:
+        """The path of a field of this row."""
+        return f"{self.path}.{field}"
+
+    @cached_property
+    def _read(self) -> tuple[dict[str, Measure], list[Finding]]:
+        measures: dict[str, Measure] = {}
+        findings: list[Finding] = []
+        for field, amount in _amounts(self.item):
+            try:
+                measure = _measure(amount.valor, amount.unidade)
+            except InputError as exc:
+                path = self.at(f"{field}.unidade")
+                findings.append(Finding("unit.unknown", "error", path, exc.message, found=amount.unidade))
+                continue
+            kind = _KINDS[field]
+            if _is_kind(kind, measure):
+                measures[field] = measure
+                continue
+            message = f"a unidade {amount.unidade} não serve aqui: espera-se {_EXPECTED[kind]}"
+            shown = f"{format_number(amount.valor)} {amount.unidade}"
+            findings.append(Finding("unit.dimension", "error", self.at(field), message, _EXPECTED[kind], shown))
+        return measures, findings
+
+    @property
+    def unit_findings(self) -> list[Finding]:
+        """The fields whose unit is unknown or of another kind."""
+        return self._read[1]
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """Every amount of the row."""
+        return tuple(self._read[0].values())
+
+    def measure(self, field: str) -> Measure | None:
+        """An amount of the row, None where it is absent or its unit is wrong."""
+        return self._read[0].get(field)
+
+    @cached_property
+    def mode(self) -> Mode | None:
+        """How it is given, as the row says or as its dose and interval show."""
+        if self.item.modo:
+            return self.item.modo
+        if self.interval_min is not None:
+            return "intermitente"
+        dose = self.measure("posologia.dose")
+        return "continua" if dose and dose.timed and not _daily(dose) else None
+
+    @cached_property
+    def route(self) -> str | None:
+        """The route of the vocabulary that the row names."""
+        via = self.item.posologia.via if self.item.posologia else None
+        if via is None:
+            return None
+        route = self.case.formulary.vocabulary.route(via)
+        return "IV" if route == DIRECT and denied(via, _DIRECT_WORDS) else route
+
+    @cached_property
+    def diluent(self) -> str | None:
+        """The diluent of the vocabulary that the row names."""
+        return self.case.formulary.vocabulary.diluent(self.item.diluicao.diluente) if self.item.diluicao else None
+
+    @cached_property
+    def manner(self) -> Manner | None:
+        """Whether it is pushed or infused, where the row says so."""
+        if self.mode == "continua":
+            return "infusao"
+        said = self.item.tempo_infusao or ""
+        if self.route == DIRECT or (wording.find(said, _DIRECT_WORDS) and not denied(said, _DIRECT_WORDS)):
+            return "direta"
+        return "infusao" if self.item.diluicao and not self.reconstituted else None
+
+    @cached_property
+    def access(self) -> Literal["central", "periferico"] | None:
+        """The access, where the row names one and not the other."""
+        said = wording.fold(self.item.acesso or "")
+        central, peripheral = "central" in said, "perifer" in said
+        return None if central == peripheral else "central" if central else "periferico"
+
+    @cached_property
+    def presentation(self) -> Presentation | None:
+        """The formulary's presentation with this row's strength."""
+        mass, volume = self.measure("apresentacao.massa"), self.measure("apresentacao.volume")
+        for known in self.drug.presentations if self.drug else ():
+            if mass is None or known.mass is None or not _same(mass, known.mass.value, known.mass.unit):
+                continue
+            if volume is None or known.volume is None or close(volume.value, in_base(known.volume)):
+                return known
+        return None
+
+    @cached_property
+    def reconstituted(self) -> bool:
+        """Whether the dilution is the mere dissolving of a powder."""
+        powder = self.presentation.reconstitution if self.presentation else None
+        added, quantity = self.measure("diluicao.volume_diluente"), self.item.quantidade
+        if powder is None or self.item.diluicao is None or not self._dissolves(powder):
+            return False
+        if added is None or not quantity:
+            return self.item.diluicao.volume_final is None
+        return added.value <= in_base(powder.volume) * Fraction(quantity) * (1 + TOLERANCE)
+
+    def _dissolves(self, powder: Reconstitution) -> bool:
+        """Whether the row's diluent is one that the powder is dissolved in."""
+        named = self.case.formulary.vocabulary.diluent
+        return self.diluent in {named(each) for each in wording.fold(powder.diluent).split(" ou ")}
+
+    @cached_property
+    def time_min(self) -> tuple[Fraction, Fraction] | None:
+        """The shortest and longest infusion time that the row's text begins with, in minutes."""
+        return parse_time(self.item.tempo_infusao) if self.item.tempo_infusao else None
+
+    @property
+    def interval_min(self) -> Fraction | None:
+        """Minutes between doses."""
+        hours = self.item.posologia.intervalo_h if self.item.posologia else None
+        return Fraction(hours) * 60 if hours else None
+
+    @property
+    def stated_weight(self) -> Fraction | None:
+        """The weight that the row says, kg."""
+        weight = self.item.posologia.peso_kg if self.item.posologia else None
+        return Fraction(weight) if weight else None
+
+    @cached_property
+    def weight(self) -> Fraction | None:
+        """The weight that the row's arithmetic uses: its own, else the patient's."""
+        return self.stated_weight or self.patient_weight
+
+    @cached_property
+    def patient_weight(self) -> Fraction | None:
+        """The patient's weight, kg."""
+        known = self.case.number("peso")
+        return Fraction(known) if known else None
+
+    def absolute(self, weight: Fraction | None) -> Measure | None:
+        """The dose of one administration, or of an infusion per minute, for a weight; a volume as it stands."""
+        dose = self.measure("posologia.dose")
+        if dose is None:
+            return None
+        value, dimensions = dose.value, dict(dose.dimensions)
+        if dose.per_kg:
+            if weight is None:
+                return None
+            value *= weight
+            del dimensions["body_weight"]
+        if dose.timed and self.mode != "continua":
+            if not _daily(dose) or self.interval_min is None:
+                return None
+            value *= self.interval_min
+            del dimensions["time"]
+        return Measure(value, dimensions, _without_weight(dose.unit))
+
+    @cached_property
+    def strength(self) -> Fraction | None:
+        """Content per mL of the undiluted product."""
+        mass, volume = self.measure("apresentacao.massa"), self.measure("apresentacao.volume")
+        if mass is None or volume is None or not volume.value:
+            return None
+        return mass.value / volume.value
+
+    def content_dose(self, weight: Fraction | None) -> Measure | None:
+        """The absolute dose as content: one in mL is converted by the product's strength."""
+        dose, mass = self.absolute(weight), self.measure("apresentacao.massa")
+        if dose is None or dose.content != "volume" or mass is None or not mass.content:
+            return dose
+        if self.strength is None:
+            return None
+        dimensions = {mass.content: 1, **{name: power for name, power in dose.dimensions.items() if power < 0}}
+        suffix = "/min" if dose.timed else ""
+        return Measure(dose.value * self.strength, dimensions, f"{mass.unit}{suffix}")
+
+
+def read(index: int, item: Prescription, case: Case) -> Row:
+    """The row at an index of the pharmacotherapy."""
+    return Row(f"farmacoterapia[{index}]", item, case, case.formulary.find(item.farmaco))
+
+
+@lru_cache(maxsize=2048)
+def parse_time(text: str) -> tuple[Fraction, Fraction] | None:
+    """The first time that a text names, as (shortest, longest) in minutes."""
+    match = _TIME.search(wording.fold(text))
+    if match is None:
+        return None
+    scale = _MINUTES[match["unit"][0]]
+    low = Fraction(match["low"]) * scale
+    return low, Fraction(match["high"]) * scale if match["high"] else low
+
+
+def denied(text: str, words: tuple[str, ...]) -> bool:
+    """Whether the first of the words stands under a `não`, `sem` or `evitar` of its clause."""
+    folded = wording.fold(text)
+    found = wording.find(text, words)
+    return found is not None and _DENIED.search(folded[: folded.index(found)]) is not None
+
+
+@lru_cache(maxsize=8192)
+def _measure(value: Decimal, unit: str) -> Measure:
+    parsed = parse_unit(unit)
+    if not parsed.parts:
+        raise InputError("falta a unidade.")
+    written = f"{format_number(value)} {unit}"
+    return Measure(Fraction(value) * parsed.scale, parsed.dimensions, str(parsed), written)
+
+
+def _amounts(item: Prescription) -> Iterator[tuple[str, Amount]]:
+    for field in _KINDS:
+        section, name = field.split(".")
+        part = getattr(item, section)
+        amount = getattr(part, name) if part is not None else None
+        if amount is not None:
+            yield field, amount
+
+
+def _is_kind(kind: str, measure: Measure) -> bool:
+    over = tuple((name, power) for name, power in measure.dimensions.items() if power > 0)
+    under = {name for name, power in measure.dimensions.items() if power < 0}
+    content = len(over) == 1 and over[0][0] in CONTENTS
+    volume = over == (("volume", 1),)
+    drops = over == (("drops", 1),)
+    return {
+        "content": content and not under,
+        "volume": volume and not under,
+        "concentration": content and under == {"volume"},
+        "dose": (content or volume) and under <= {"body_weight", "time"},
+        "rate": (volume or drops or content) and under in ({"time"}, {"body_weight", "time"}),
+    }[kind]
+
+
+def _daily(measure: Measure) -> bool:
+    return measure.unit.endswith("/dia")
+
+
+def _same(measure: Measure, value: Decimal, unit: str) -> bool:
+    parsed = parse_unit(unit)
+    return measure.dimensions == parsed.dimensions and close(measure.value, Fraction(value) * parsed.scale)
+
+
+def _without_weight(unit: str) -> str:
+    return "/".join(part for part in unit.split("/") if part != "kg")

@@ -1,0 +1,152 @@
+"""The only opener of SQLite files: private, synced, migrated, and safe to open from many processes at once.
+
+What a user can act on (a lock, a full disk, missing rights, a damaged file) becomes a StorageError; any other error of
+SQLite's is a bug and stays what it is. Knows nothing of what the tables hold.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gemx import places
+from gemx.errors import StorageError
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+Migration = str | Callable[[sqlite3.Connection], None]
+
+_BUSY_SECONDS = 10.0
+_PRAGMAS = ("synchronous = FULL", "foreign_keys = ON", "secure_delete = ON")
+_HELD = ("is held by another process", "try again, or end the process that holds it")
+_NOT_YOURS = (
+    "cannot be opened for writing",
+    "give yourself the rights to it and to its folder, or set GEMX_HOME elsewhere",
+)
+_DAMAGED = ("is damaged", "put a copy of it back, or move it away: an empty one is then started")
+_CAUSES = {
+    sqlite3.SQLITE_BUSY: _HELD,
+    sqlite3.SQLITE_LOCKED: _HELD,
+    sqlite3.SQLITE_PROTOCOL: _HELD,
+    sqlite3.SQLITE_CANTOPEN: _NOT_YOURS,
+    sqlite3.SQLITE_PERM: _NOT_YOURS,
+    sqlite3.SQLITE_READONLY: _NOT_YOURS,
+    sqlite3.SQLITE_FULL: ("has no room to grow", "free some disk space"),
+    sqlite3.SQLITE_IOERR: ("cannot be read or written", "free or check the disk, or set GEMX_HOME elsewhere"),
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
+    sqlite3.SQLITE_NOTADB: _DAMAGED,
+}
+_creating = threading.Lock()
+
+
+@contextlib.contextmanager
+def open_database(path: Path, migrations: Sequence[Migration]) -> Generator[Database]:
+    """The database at its newest version, made where there is none, and closed at the end of the block.
+
+    Migration n brings version n to n + 1; a released one never changes. Each statement commits on its own, unless it
+    is in a `transaction`. Raises StorageError, for the statements of the block too.
+    """
+    _create(path)
+    try:
+        with contextlib.closing(_connect(path)) as connection:
+            yield _prepared(connection, path, migrations)
+    except sqlite3.Error as exc:
+        # Python's own errors, such as a wrong number of parameters, have no code.
+        cause = _CAUSES.get(getattr(exc, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF)
+        if cause is None:
+            raise
+        raise StorageError(f"the database {path} {cause[0]}: {exc}", hint=cause[1]) from exc
+
+
+@contextlib.contextmanager
+def transaction(database: Database) -> Generator[None]:
+    """All that the block writes, or nothing. The write lock is taken first, so what the block reads stays true."""
+    database.conn.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        database.conn.execute("COMMIT")
+    except BaseException:
+        database.rollback()
+        raise
+
+
+def _create(path: Path) -> None:
+    """An empty file for the user alone: SQLite would follow the umask, and its journals take the mode of the file."""
+    places.ensure_private_dir(path.parent)
+    try:
+        # Closing a file drops every lock that the process has on it: no other thread may have opened it yet.
+        with _creating, contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, places.FILE_MODE))
+    except OSError as exc:
+        raise StorageError(f"the database {path} {_NOT_YOURS[0]}: {exc.strerror}", hint=_NOT_YOURS[1]) from exc
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    # `mode=rw`: a file that is gone by now, or a link to none, must not be made with the umask's mode.
+    address = f"{path.absolute().as_uri()}?mode=rw"
+    return sqlite3.connect(address, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
+
+
+def _prepared(connection: sqlite3.Connection, path: Path, migrations: Sequence[Migration]) -> Database:
+    from sqlite_utils import Database
+
+    for pragma in _PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}")
+    database = Database(connection, execute_plugins=False)
+    # Before anything is written: a newer version's file is left as it is.
+    version = _version(connection, path, len(migrations))
+    _set_journal_mode(connection)
+    while version < len(migrations):
+        with transaction(database):
+            # Another process may have been here meanwhile.
+            version = _version(connection, path, len(migrations))
+            if version < len(migrations):
+                _apply(database, migrations[version])
+                version += 1
+                connection.execute(f"PRAGMA user_version = {version}")
+    return database
+
+
+def _version(connection: sqlite3.Connection, path: Path, newest: int) -> int:
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > newest:
+        raise StorageError(
+            f"the database {path} was written by a newer gemx: it has version {version}, and this one knows {newest}",
+            hint="update gemx, or set GEMX_HOME elsewhere",
+        )
+    return version
+
+
+def _apply(database: Database, migration: Migration) -> None:
+    if isinstance(migration, str):
+        # Not the connection's: that one would commit first.
+        database.executescript(migration)
+    else:
+        migration(database.conn)
+
+
+def _set_journal_mode(connection: sqlite3.Connection) -> None:
+    mode = "wal" if _has_sound_wal(sqlite3.sqlite_version_info) else "truncate"
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            connection.execute(f"PRAGMA journal_mode = {mode}")
+        except sqlite3.OperationalError as exc:
+            # To enter or leave WAL asks for the file alone, and SQLite's own timeout does not wait for that.
+            if exc.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
+def _has_sound_wal(version: tuple[int, ...]) -> bool:
+    """Whether this SQLite lacks the WAL-reset bug, by which two connections can lose committed pages."""
+    return version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51) or (3, 44, 6) <= version < (3, 45)
