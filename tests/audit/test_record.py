@@ -48,6 +48,8 @@ def result(**changes: Any) -> dict[str, Any]:
         "automation": "sepse_bundle",
         "automation_version": "2026.1",
         "automation_sha256": "ab" * 32,
+        "automation_path": "/casa/sepse.yaml",
+        "formulary_path": "/casa/drogas",
         "model": "gemini-3.8-flash-001",
         "repair_round": 0,
         "verified": False,
@@ -200,6 +202,8 @@ def test_a_result_says_what_was_checked_and_found() -> None:
         "gemx.automation": "sepse_bundle",
         "gemx.automation_version": "2026.1",
         "gemx.automation_sha256": "ab" * 32,
+        "gemx.automation_path": "/casa/sepse.yaml",
+        "gemx.formulary_path": "/casa/drogas",
         "gemx.round": 0,
         "gemx.verified": False,
         "gemx.checks": ["arithmetic.rate", "dose.above_max"],
@@ -249,10 +253,13 @@ def test_a_result_of_nothing_found_is_written_as_such() -> None:
 
 
 def test_what_a_result_does_not_know_is_left_out() -> None:
-    unknown = ("automation", "automation_version", "automation_sha256", "model")
+    unknown = (
+        *("automation", "automation_version", "automation_sha256", "automation_path", "formulary_path"),
+        "model",
+    )
     found = result(subject=None, **dict.fromkeys(unknown))
     assert found["subject"] is None
-    assert not [name for name in found if name.startswith(("gemx.automation", "gen_ai."))]
+    assert not [name for name in found if name.startswith(("gemx.automation", "gemx.formulary", "gen_ai."))]
 
 
 @pytest.mark.parametrize(

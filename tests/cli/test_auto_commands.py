@@ -150,7 +150,7 @@ def test_new_never_overwrites(run_gemx: Run, workdir: Path) -> None:
     assert path.read_text() == "meu trabalho"
 
 
-@pytest.mark.parametrize("name", [*SHIPPED, "inputs"])
+@pytest.mark.parametrize("name", [*SHIPPED, "inputs", "vocabulary", "rules"])
 def test_new_refuses_the_names_that_ship(run_gemx: Run, workdir: Path, name: str) -> None:
     done = run_gemx("auto", "new", name)
     assert (done.code, done.out) == (2, "")

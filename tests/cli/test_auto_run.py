@@ -67,6 +67,11 @@ def records(home: Path) -> list[dict[str, Any]]:
     return parsed
 
 
+def of_kind(home: Path, kind: str) -> list[dict[str, Any]]:
+    """The audit's records of a kind: `attempt` is a call, `result` a verification."""
+    return [record for record in records(home) if record["kind"] == kind]
+
+
 def draft_of(request: Recorded) -> dict[str, Any]:
     """The draft that the prompt holds: what a model that changes nothing answers."""
     prompt = request.body["contents"][-1]["parts"][0]["text"] if "contents" in request.body else ""
@@ -120,9 +125,13 @@ def test_the_demo_patient_on_one_screen(run_gemx: Run, gemx_home: Path) -> None:
     assert "até 6 h" in screen
     assert screen.count("até 1 h (11:35)") >= 4
     assert "\x1b" not in done.out
-    (record,) = records(gemx_home)
-    assert record["gen_ai.provider.name"] == "extractive"
-    assert record["gemx.status"] == "ok"
+    assert "\n  Achados      sem achados\n" in done.out
+    attempt, result = records(gemx_home)
+    assert attempt["gen_ai.provider.name"] == "extractive"
+    assert attempt["gemx.status"] == "ok"
+    assert (attempt["kind"], result["kind"]) == ("attempt", "result")
+    assert result["run_id"] == attempt["run_id"]
+    assert (result["gemx.verified"], result["gemx.findings"], result["gemx.round"]) == (True, [], 0)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.stem)
@@ -136,6 +145,10 @@ def test_every_case_fits_and_is_cited(run_gemx: Run, case: Path) -> None:
     assert max(map(len, lines)) <= 80
     screen = flat("\n".join(lines[:24]))
     data = told.json["data"]
+    severities = {finding["severity"] for finding in data["findings"]}
+    assert "error" not in severities
+    assert data["verified"] == ("unverifiable" not in severities)
+    assert ("NÃO VERIFICADO POR INTEIRO: " in screen) == ("unverifiable" in severities)
     assert data["answer"]["checklist"]
     for item in data["answer"]["checklist"]:
         assert flat(item["item"]) in screen
@@ -157,14 +170,19 @@ def test_what_is_required_is_enough_for_a_draft_that_keeps_its_contract(
 ) -> None:
     done = run_gemx("auto", "run", name, *flags(*REQUIRED[:3], *pressure), "-m", "extractive", "--json")
     assert done.code == 0, done.json["errors"]
-    assert done.json["data"]["answer"]["dados_faltantes"]
+    data = done.json["data"]
+    assert data["answer"]["dados_faltantes"]
+    # What is missing is told as unverifiable, and is neither an error nor a pass.
+    assert {finding["severity"] for finding in data["findings"]} >= {"unverifiable"}
+    assert "error" not in {finding["severity"] for finding in data["findings"]}
+    assert data["verified"] is False
 
 
 def _assert_cited(text: str, answer: dict[str, Any]) -> None:
     listed = set(re.findall(r"^• \[(\d+)\] \S+#\S+: ", section(text, "FONTES"), re.MULTILINE))
     assert listed
     assert "trecho desconhecido" not in text
-    used = {number for mark in re.findall(r"\[(\d+(?:,\s+\d+)*)\]", text) for number in re.findall(r"\d+", mark)}
+    used = {number for mark in re.findall(r"(?<!\w)\[(\d+(?:,\s+\d+)*)\]", text) for number in re.findall(r"\d+", mark)}
     assert used == listed
     for heading in ("AVALIAÇÃO", "FARMACOTERAPIA", "CRITÉRIOS DE DECISÃO", "NÃO FAZER"):
         if f"\n{heading}\n" in text:
@@ -195,14 +213,18 @@ def test_gemini_answers_with_the_draft(run_gemx: Run, fake_gemini: FakeGemini, g
     assert done.code == 0
     assert done.json["data"]["model"] == "gemini:gemini-fake-001"
     assert done.json["data"]["findings"] == []
+    assert done.json["data"]["verified"] is True
     body = fake_gemini.last.body
     assert body["store"] is False
     assert body["generationConfig"]["responseMimeType"] == "application/json"
-    (record,) = records(gemx_home)
-    assert record["run_id"] == done.json["data"]["run_id"]
-    assert record["gen_ai.usage.output_tokens"] == 12
-    assert record["gemx.store"] is False
-    assert record["gemx.automation"] == "sepse_bundle"
+    attempt, result = records(gemx_home)
+    for record in (attempt, result):
+        assert record["run_id"] == done.json["data"]["run_id"]
+        assert record["gemx.automation"] == "sepse_bundle"
+    assert attempt["gen_ai.usage.output_tokens"] == 12
+    assert attempt["gemx.store"] is False
+    assert (result["kind"], result["gemx.verified"]) == ("result", True)
+    assert "gemini-3.8-flash" in result["gen_ai.response.model"]
 
 
 @pytest.mark.parametrize("way", ["json_schema", "none"])
@@ -217,8 +239,10 @@ def test_openai_answers_with_the_draft(
         assert done.code == 0
         assert server.last.headers["authorization"].startswith("Bearer sk-")
     assert "openai:fake-model-001" in done.out
-    (record,) = records(gemx_home)
-    assert record["gemx.reach"] == "machine"
+    (attempt,) = of_kind(gemx_home, "attempt")
+    assert attempt["gemx.reach"] == "machine"
+    (result,) = of_kind(gemx_home, "result")
+    assert result["gemx.count.unverifiable"] >= 1  # of this patient only the vital signs are known
 
 
 @pytest.fixture(scope="module")
@@ -235,9 +259,11 @@ def test_a_local_model_that_is_cut_ends_in_exit_6(run_gemx: Run, wide_gguf: Path
     assert "gemx: the answer of gguf:TINY is refused: 1 error, first contract.cut\n" in done.err
     assert "max_output_tokens" in done.err
     assert_refused(done.out, "gguf:TINY", "a resposta foi cortada no limite de tokens")
-    (record,) = records(gemx_home)
-    assert record["gen_ai.response.finish_reasons"] == ["length"]
-    assert record["gemx.status"] == "ok"
+    attempt, result = records(gemx_home)
+    assert attempt["gen_ai.response.finish_reasons"] == ["length"]
+    assert attempt["gemx.status"] == "ok"
+    assert result["gemx.findings"] == [{"code": "contract.cut", "severity": "error", "path": ""}]
+    assert result["gemx.verified"] is False
 
 
 def test_a_local_model_satisfies_the_contract_or_says_why_not(
@@ -248,7 +274,11 @@ def test_a_local_model_satisfies_the_contract_or_says_why_not(
     done = run_gemx("auto", "run", "mini", *flags(*REQUIRED), "-m", f"gguf:{wide_gguf}", *options, "--json")
     assert done.code in (0, 6)
     assert (done.code == 6) == bool([row for row in done.json["data"]["findings"] if row["severity"] == "error"])
-    assert len(records(gemx_home)) == 1
+    (result,) = of_kind(gemx_home, "result")
+    assert len(of_kind(gemx_home, "attempt")) == 1
+    assert [found["code"] for found in result["gemx.findings"]] == [
+        row["code"] for row in done.json["data"]["findings"]
+    ]
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGABRT])
@@ -320,7 +350,8 @@ def test_a_fault_has_its_exit_code_its_message_and_one_record(
     done = run_gemx(*command)
     assert done.code == code
     assert message in done.err
-    assert len(fake_gemini.requests) == len(records(gemx_home)) == 1
+    assert len(fake_gemini.requests) == len(of_kind(gemx_home, "attempt")) == 1
+    assert len(of_kind(gemx_home, "result")) == int(code == CONTRACT)
     assert bool(done.out) == (code == CONTRACT)
     told = run_gemx(*command, "--json")
     assert told.code == code
@@ -333,9 +364,11 @@ def test_a_fault_has_its_exit_code_its_message_and_one_record(
         assert (finding["code"], finding["severity"], finding["path"]) == (SAID[fault][0], "error", "")
         assert finding["message"].startswith(SAID[fault][1])
         assert_refused(done.out, "gemini:gemini-fake-001", finding["message"])
-    attempts = records(gemx_home)
+    attempts, results = of_kind(gemx_home, "attempt"), of_kind(gemx_home, "result")
     assert len(attempts) == 2
-    assert {record["kind"] for record in attempts} == {"attempt"}
+    said = [SAID[fault][0]] * 2 if code == CONTRACT else []
+    assert [finding["code"] for record in results for finding in record["gemx.findings"]] == said
+    assert len(attempts) + len(results) == len(records(gemx_home))
     assert {record.get("error.type") for record in attempts} == {None if code == CONTRACT else name}
     assert {record["gemx.status"] for record in attempts} == {"ok" if code == CONTRACT else "error"}
     audit = "".join(path.read_text() for path in (gemx_home / "state/audit").glob("*.jsonl"))
@@ -373,7 +406,7 @@ def _set_huge(answer: dict[str, Any]) -> None:
         (_set_huge, "contract.json", ""),
         (lambda answer: answer.pop("checklist"), "contract.schema", "checklist"),
         (lambda answer: answer.update(checklist=[]), "contract.section", "checklist"),
-        (lambda answer: answer.update(extra=1), "contract.schema", "extra"),
+        (lambda answer: answer.update(extra=1), "contract.schema", ""),
         (lambda answer: answer["checklist"][0].update(prazo_min="já"), "contract.schema", "checklist[0].prazo_min"),
         (
             lambda answer: answer["avaliacao"][0]["fontes"][0].update(id="sepse#inventado"),
@@ -410,7 +443,8 @@ def test_a_broken_contract_is_exit_6_with_the_reason(
     assert (data["answer"] is None) == (code in ("contract.json", "contract.schema"))
     where = f"{path}: " if path else ""
     assert_refused(done.out, "gemini:gemini-fake-001", where + data["findings"][0]["message"])
-    assert f"• ERRO {code}: {where}" in flat(section(done.out, "CONFERÊNCIA"))
+    at = f" em {path}" if path else ""
+    assert f"• {code}{at} ERRO: {data['findings'][0]['message']}" in flat(section(done.out, "CONFERÊNCIA"))
 
 
 def assert_refused(page: str, model: str, *errors: str) -> None:
@@ -427,11 +461,13 @@ def assert_refused(page: str, model: str, *errors: str) -> None:
         shown = line.removeprefix("  ERRO  ")
         assert error.startswith(shown.removesuffix("…"))
         assert shown == error or shown.endswith("…")
-    checklist = flat(page).split("FAZER AGORA (DO PROTOCOLO, POR CÓDIGO: A RESPOSTA DO MODELO FOI RECUSADA) ")[1]
+    checklist = flat(page).split("FAZER AGORA (DO PROTOCOLO, POR CÓDIGO: A RESPOSTA FOI RECUSADA) ")[1]
     assert "Colher hemoculturas antes do antimicrobiano" in checklist.split("VALORES CALCULADOS POR CÓDIGO")[0]
     listed = flat(section(page, "CONFERÊNCIA"))
-    assert listed.count("• ERRO ") == len(errors)
-    assert all(flat(error) in listed for error in errors)
+    assert len(re.findall(r" ERRO: ", listed)) == len(errors)
+    for error in errors:
+        path, _, message = error.rpartition(": ") if re.match(r"[\w.\[\]]+: ", error) else ("", "", error)
+        assert f"{f' em {path}' if path else ''} ERRO: {message}" in listed
 
 
 def test_a_refused_checklist_is_not_shown_and_three_errors_are(run_gemx: Run, fake_gemini: FakeGemini) -> None:
@@ -456,18 +492,25 @@ def test_a_refused_answer_is_refused_in_every_format(run_gemx: Run, fake_gemini:
     done = run_gemx("auto", "run", "sepse_bundle", *flags(*LITERAL), "-m", GEMINI, "--format", format)
     assert done.code == 6
     assert "RESPOSTA RECUSADA: 1 erro em gemini:gemini-fake-001" in done.out
-    assert "a resposta do modelo foi recusada" in done.out
+    assert "(do protocolo, por código: a resposta foi recusada)" in done.out
     assert "Colher hemoculturas antes do antimicrobiano" in done.out
-    assert "ERRO contract.cut: a resposta foi cortada no limite de tokens" in done.out
+    item = {
+        "md": "- contract.cut\n  - ERRO: a resposta foi cortada no limite de tokens\n",
+        "html": "<li>contract.cut<ul><li>ERRO: a resposta foi cortada no limite de tokens</li></ul></li>",
+    }
+    assert item[format] in done.out
 
 
 def test_a_statement_without_a_source_is_a_warning_and_no_exit_6(run_gemx: Run, fake_gemini: FakeGemini) -> None:
     fake_gemini.answer = lambda request: echo(request, lambda answer: answer["checklist"][0].update(fontes=[]))
-    command = ("auto", "run", "sepse_bundle", *flags(*LITERAL), "-m", GEMINI)
+    command = ("auto", "run", "sepse_bundle", "--input", CHOQUE, "-m", GEMINI)
     done, told = run_gemx(*command), run_gemx(*command, "--json")
     assert (done.code, told.code) == (0, 0)
     assert "RECUSAD" not in done.out
-    assert section(done.out, "CONFERÊNCIA") == "• aviso citation.missing: checklist[0].fontes: afirmação sem fonte"
+    assert section(done.out, "CONFERÊNCIA") == (
+        "• citation.missing em checklist[0].fontes\n    aviso: afirmação sem fonte"
+    )
+    assert told.json["data"]["verified"] is True
     finding = {"code": "citation.missing", "severity": "warning", "path": "checklist[0].fontes"}
     assert told.json["data"]["findings"] == [
         {**finding, "message": "afirmação sem fonte", "expected": None, "found": None}
@@ -504,7 +547,12 @@ def test_repair_sends_what_is_wrong_back_once(run_gemx: Run, fake_gemini: FakeGe
     assert len(first.body["contents"]) == 1
     assert [turn["role"] for turn in second.body["contents"]] == ["user", "model", "user"]
     assert "resumo" in second.body["contents"][2]["parts"][0]["text"]
-    assert [record["run_id"] for record in records(gemx_home)] == [done.json["data"]["run_id"]] * 2
+    assert {record["run_id"] for record in records(gemx_home)} == {done.json["data"]["run_id"]}
+    assert [record["kind"] for record in records(gemx_home)] == ["attempt", "result"] * 2
+    before, after = of_kind(gemx_home, "result")
+    assert (before["gemx.round"], before["gemx.count.error"]) == (0, 1)
+    assert after["gemx.round"] == 1
+    assert "gemx.count.error" not in after
 
 
 def _repaired(request: Recorded, change: Callable[[dict[str, Any]], Any] | None) -> str:
@@ -875,7 +923,7 @@ def test_an_automation_of_the_folder_is_marked_and_on_record(run_gemx: Run, work
         kept = run_gemx("auto", "run", name, *flags(*REQUIRED), "-m", "extractive", "--out", "a.txt")
         assert f"aviso: {warning}" in kept.err.splitlines()
         assert f"Aviso: {warning}" in (workdir / "a.txt").read_text().splitlines()
-    assert len(records(gemx_home)) == 6
+    assert [record["kind"] for record in records(gemx_home)] == ["attempt", "result"] * 6
     for record in records(gemx_home):
         assert record["gemx.automation_path"] == str(path)
         assert record["gemx.automation_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
@@ -890,9 +938,9 @@ def test_a_formulary_of_the_user_is_marked_and_on_record(run_gemx: Run, workdir:
     told = run_gemx(*command, "--formulary", "drogas", "--json")
     assert told.json["data"]["warnings"] == ["formulário de drogas, que não vem com o gemx"]
     assert "aviso: formulário de drogas, que não vem com o gemx" in told.err.splitlines()
-    assert [record["gemx.formulary_path"] for record in records(gemx_home)] == [str(workdir / "drogas")] * 2
+    assert [record["gemx.formulary_path"] for record in records(gemx_home)] == [str(workdir / "drogas")] * 4
     assert run_gemx(*command).code == 0
-    assert "gemx.formulary_path" not in records(gemx_home)[-1]
+    assert not [record for record in records(gemx_home)[-2:] if "gemx.formulary_path" in record]
 
 
 def test_an_automation_of_the_folder_hides_the_shipped_one_and_says_so(run_gemx: Run, workdir: Path) -> None:
@@ -919,6 +967,7 @@ def test_a_prompt_alone_runs_unverified_and_says_so(
     assert told.json["data"]["verified"] is False
     assert told.json["data"]["answer"] is None
     assert told.json["data"]["text"]
+    assert of_kind(gemx_home, "result") == []
     assert any("não verificado" in warning for warning in told.json["data"]["warnings"])
     assert "não verificado" in told.err
 

@@ -13,6 +13,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 HEAVY = ("google.genai", "llama_cpp", "llguidance", "numpy", "questionary", "sqlite_utils", "httpx", "openai")
 PATIENT = [f"-i{pair}" for pair in ("idade=64", "sexo=M", "peso=70", "pas=82", "pad=44", "lactato=4,6")]
+RUN = ["auto", "run", "sepse_bundle", *PATIENT, "-m", "extractive"]
+VERIFY = ["auto", "verify", "answer.json", "--automation", "sepse_bundle", *PATIENT]
+# The history's library, which takes numpy along where there is one.
+HISTORY = {"sqlite_utils", "numpy"}
 
 # The command line, and what it must not import beside the heavy ones.
 COMMANDS = {
@@ -25,11 +29,19 @@ COMMANDS = {
     "show": (["auto", "show", "sepse_bundle"], ("rich", "jsonschema")),
     "validate": (["auto", "validate"], ("rich", "jsonschema")),
     "schema": (["auto", "schema"], ("rich", "jsonschema")),
-    "run": (["auto", "run", "sepse_bundle", *PATIENT, "-m", "extractive", "--format", "text"], ("rich", "jsonschema")),
-    "dry run": (["auto", "run", "sepse_bundle", *PATIENT, "-m", "extractive", "--dry-run"], ("rich", "jsonschema")),
-    "run in JSON": (["auto", "run", "sepse_bundle", *PATIENT, "-m", "extractive", "--json"], ("rich", "jsonschema")),
+    "run": ([*RUN, "--format", "text"], ("rich", "jsonschema")),
+    "run without history": ([*RUN, "--no-history"], ("rich", "jsonschema")),
+    "dry run": ([*RUN, "--dry-run"], ("rich", "jsonschema")),
+    "run in JSON": ([*RUN, "--json"], ("rich", "jsonschema")),
+    "verify": (VERIFY, ("rich", "jsonschema")),
+    "verify without history": ([*VERIFY, "--no-history"], ("rich", "jsonschema")),
+    "note": (["auto", "note", "nada"], ("rich", "jsonschema")),
+    "drugs": (["auto", "drugs", "noradrenalina"], ("rich", "jinja2", "jsonschema", "sqlite3")),
+    "rules": (["auto", "rules"], ("rich", "jinja2", "jsonschema", "sqlite3")),
     "gen": (["gen", "-m", "extractive", "pergunta"], ("rich", "jsonschema")),
 }
+KEEP_HISTORY = ("run", "run in JSON", "verify")
+CODES = {"a wrong command": 2, "verify": 6, "verify without history": 6, "note": 3}
 
 SCRIPT = """
 import json, os, sys
@@ -59,9 +71,12 @@ def _imported(arguments: list[str], folder: Path) -> tuple[int, set[str]]:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_imports_only_what_it_uses(name: str, tmp_path: Path) -> None:
     arguments, others = COMMANDS[name]
+    (tmp_path / "answer.json").write_text("{}")
     code, modules = _imported(arguments, tmp_path)
-    assert code == (2 if name == "a wrong command" else 0)
-    assert not modules & {*HEAVY, *others}
+    assert code == CODES.get(name, 0)
+    allowed = HISTORY if name in KEEP_HISTORY else set[str]()
+    assert not modules & {*HEAVY, *others} - allowed
+    assert ("sqlite_utils" in modules) == (name in KEEP_HISTORY)
 
 
 def test_the_command_tree_itself_is_light(tmp_path: Path) -> None:

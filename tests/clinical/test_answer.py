@@ -14,12 +14,13 @@ from jsonschema import Draft202012Validator
 from gemx.clinical import answer
 from gemx.clinical.answer import Answer, read_answer
 from gemx.clinical.checks import statements
+from gemx.clinical.checks.case import words_of
 from gemx.clinical.findings import Finding
 from gemx.documents import Passage
 
 
 def check_answer(found: Answer, passages: Sequence[Passage], sections: Sequence[str]) -> list[Finding]:
-    return [*statements.sections(found, sections), *statements.citations(found, passages)]
+    return [*statements.sections(found, sections), *statements.citations(found, words_of(passages))]
 
 
 # The example of DESIGN.md.

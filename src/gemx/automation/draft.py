@@ -56,7 +56,7 @@ class _Composer:
         if value is not None:
             return bool(value), None
         in_order = sorted(parsed.names, key=parsed.source.find)
-        return None, f"a confirmar: falta {_shortened(self.facts.missing(in_order))}"
+        return None, f"{answer.TO_CONFIRM}: falta {_shortened(self.facts.missing(in_order))}"
 
 
 def compose(protocol: Protocol, facts: Facts) -> Answer:

@@ -118,8 +118,7 @@ def _drug_page(drug: Drug) -> Iterator[str]:
 
 def _sections(drug: Drug) -> Iterator[tuple[str, Iterable[str]]]:
     if salt := drug.salt:
-        meant = f"{salt.base} de base = {salt.salt} de {salt.name}; doses e massas em {salt.doses_in}"
-        yield "Base e sal", [_cited(meant, salt)]
+        yield "Base e sal", [_cited(salt.meaning, salt)]
     yield "Apresentações", (f"{each.text} [{each.source}]" for each in drug.presentations)
     for title, choices in (("Diluentes", drug.diluents), ("Vias", drug.routes)):
         if choices:
@@ -130,9 +129,9 @@ def _sections(drug: Drug) -> Iterator[tuple[str, Iterable[str]]]:
                     *(_cited(f"NÃO: {each.name}", each) for each in choices.forbidden),
                 ],
             )
-    yield "Concentração", (
-        _cited(f"{_between(each.min, each.max)}{f', {_MANNERS[each.manner]}' if each.manner else ''}", each)
-        for each in drug.concentration
+    yield (
+        "Concentração",
+        (_cited(", ".join((_between(each.min, each.max), *_where(each))), each) for each in drug.concentration),
     )
     yield "Doses", (line for dose in drug.doses for line in _doses(dose))
     yield (
@@ -150,6 +149,12 @@ def _sections(drug: Drug) -> Iterator[tuple[str, Iterable[str]]]:
     yield "Contraindicações", (_cited(each.text, each, remark=False) for each in drug.contraindications)
     yield "Interações", (f"{', '.join(each.with_)}: {each.text} [{each.source}]" for each in drug.interactions)
     yield "Notas", (f"{each.text} [{each.source}]" for each in drug.notes)
+
+
+def _where(limit: Any) -> Iterator[str]:
+    if limit.manner:
+        yield _MANNERS[limit.manner]
+    yield from limit.routes
 
 
 _MANNERS = {"direta": "injeção direta", "infusao": "infusão"}

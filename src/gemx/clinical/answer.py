@@ -17,6 +17,8 @@ from gemx import strict_json
 from gemx.clinical.findings import Code, Finding
 
 CONTRACT = "protocolo/v1"
+# How an entry says that its condition cannot be judged for want of data.
+TO_CONFIRM = "a confirmar"
 _LARGEST = Decimal(1_000_000_000)
 _MOST_ERRORS = 20
 _LEFT_OUT = ("title", "description", "minLength", "maxLength")

@@ -36,6 +36,7 @@ Code = Literal[
     "arithmetic.rate",
     "arithmetic.unverifiable",
     "quantity.insufficient",
+    "quantity.excess",
     "quantity.fraction",
     "presentation.unknown",
     "salt.mismatch",

@@ -183,10 +183,11 @@ class SpeedLimit(Claim):
 class ConcentrationLimit(Claim):
     """The concentrations that a source accepts; above `max` is wrong, below `min` is unusual.
 
-    With `manner` it is of what is pushed or of what is infused alone.
+    With `manner` it is of what is pushed or of what is infused alone; with `routes`, of those routes alone.
     """
 
     manner: Manner | None = None
+    routes: list[Line] = []
     min: ConcentrationField | None = None
     max: ConcentrationField | None = None
 
@@ -328,21 +329,36 @@ class Presentation(YamlModel):
 
 
 class Salt(Remarked):
-    """`base` of the drug is in `salt` of its salt; doses and strengths are in `doses_in`."""
+    """Doses and strengths are in `doses_in`; `base` of the drug is in `salt` of its salt, where that was read."""
 
     name: Line
-    base: ContentField
-    salt: ContentField
+    base: ContentField | None = None
+    salt: ContentField | None = None
     doses_in: Literal["base", "sal"]
 
+    @model_validator(mode="after")
+    def _has_both_or_none(self) -> Salt:
+        if (self.base is None) != (self.salt is None):
+            raise ValueError("`base` and `salt` belong together")
+        return self
+
+    @cached_property
+    def ratio(self) -> Decimal | None:
+        """How much salt holds one unit of base, None where it was not read."""
+        return (self.salt / self.base).value if self.salt and self.base else None
+
     @property
-    def ratio(self) -> Decimal:
-        """How much salt holds one unit of base."""
-        return (self.salt / self.base).value
+    def meaning(self) -> str:
+        """What its doses and strengths count, in words."""
+        equal = f" ({self.base} de base = {self.salt} de {self.name})" if self.base else f" (o sal é {self.name})"
+        return f"doses e apresentações em {self.doses_in}{equal}"
 
 
 class Drug(YamlModel):
-    """One drug of the formulary. Two rows of a class are a duplicate, unless it is `combinable`."""
+    """One drug of the formulary. Two rows of a class are a duplicate, unless it is `combinable`.
+
+    `group` is a wider class of which one drug is usual at a time: two of it are a warning.
+    """
 
     gemx: Literal["drug/v1"]
     id: Identifier
@@ -350,6 +366,7 @@ class Drug(YamlModel):
     synonyms: list[Line] = []
     drug_class: Line = Field(alias="class")
     combinable: bool = False
+    group: Line | None = None
     salt: Salt | None = None
     presentations: list[Presentation] = Field(min_length=1)
     diluents: Choices | None = None
@@ -492,7 +509,7 @@ def _problems(tree: Tree, drug: Drug, definitions: Inputs, vocabulary: Vocabular
             yield from _unknown(tree, (*location, "name"), part.name, known)
         if isinstance(part, Allergy):
             yield from _unknown(tree, (*location, "to"), part.to, allergens)
-        if isinstance(part, Dose):
+        if isinstance(part, Dose | ConcentrationLimit):
             for index, route in enumerate(part.routes):
                 yield from _unknown(tree, (*location, "routes", index), route, routes)
         yield from _order(tree, location, part)

@@ -168,6 +168,7 @@ def _combine(left: Quantity, right: Quantity, sign: int) -> Quantity:
     return Quantity(_decimal(value), str(unit))
 
 
+@lru_cache(maxsize=4096)
 def in_base(quantity: Quantity) -> Fraction:
     """The value in base units (mcg, kg, U, mEq, mmol, mL, gota, mmHg, min), exactly."""
     return Fraction(quantity.value) * parse_unit(quantity.unit).scale

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
@@ -66,14 +66,21 @@ class Vocabulary:
     routes: tuple[Term, ...]
     diluents: tuple[Term, ...]
     allergens: tuple[Allergen, ...]
+    _seen: dict[tuple[str, str], str | None] = field(default_factory=dict[tuple[str, str], "str | None"], repr=False)
 
     def route(self, text: str) -> str | None:
         """The route that a text names; the more exact one where it names two, as `IV direta` does beside `IV`."""
-        return _named(text, self.routes)
+        return self._named("route", text, self.routes)
 
     def diluent(self, text: str) -> str | None:
         """The diluent that a text names."""
-        return _named(text, self.diluents)
+        return self._named("diluent", text, self.diluents)
+
+    def _named(self, kind: str, text: str, terms: Sequence[Term]) -> str | None:
+        if (kind, text) not in self._seen:
+            found = [(word, term.name) for term in terms if (word := wording.find(text, term.words))]
+            self._seen[kind, text] = max(found, key=lambda each: len(each[0]))[1] if found else None
+        return self._seen[kind, text]
 
     def allergens_in(self, text: str) -> tuple[str, ...]:
         """The ids of the allergens that a text names."""
@@ -86,8 +93,3 @@ def load_vocabulary(path: Path | None = None) -> Vocabulary:
     path = path or places.shipped("automations") / "vocabulary.yaml"
     parsed, _ = library.load(path, VocabularyFile, HEADER)
     return Vocabulary(tuple(parsed.routes), tuple(parsed.diluents), tuple(parsed.allergens))
-
-
-def _named(text: str, terms: Sequence[Term]) -> str | None:
-    found = [(word, term.name) for term in terms if (word := wording.find(text, term.words))]
-    return max(found, key=lambda each: len(each[0]))[1] if found else None

@@ -96,7 +96,7 @@ def test_a_rate_in_content_is_compared_with_the_dose(drugs: Formulary) -> None:
 
 
 def test_what_is_missing_for_a_sum_is_said_and_never_passes(drugs: Formulary) -> None:
-    row = changed(ROW, {"apresentacao": None})
+    row = changed(ROW, {"apresentacao": None, "quantidade": None})
     assert ("arithmetic.unverifiable", "unverifiable") in codes(findings(answer(row), case_of(drugs)))
     no_weight = found(drugs, ROW, {"posologia.peso_kg": None}, peso=None)
     assert ("patient.weight", "unverifiable") in codes(no_weight)
@@ -204,6 +204,9 @@ LIMITS: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
     "salt's mass": (ROW, {"base_ou_sal": None, "apresentacao.massa.valor": 8}, "salt.mismatch", "error"),
     "salt unsaid": (ROW, {"base_ou_sal": None, "apresentacao": None}, "salt.missing", "unverifiable"),
     "strength": (ROW, {"apresentacao.massa.valor": 5}, "presentation.unknown", "warning"),
+    "routes, one of them": (DOSE, {"posologia.via": "IV ou SC"}, "route.forbidden", "error"),
+    "no known strength": (ROW, {"apresentacao": None, "quantidade": 5}, "arithmetic.concentration", "error"),
+    "far too many": (DOSE, {"quantidade": 10}, "quantity.excess", "warning"),
     "drug": (ROW, {"farmaco": "Ignotina"}, "drug.unknown", "unverifiable"),
     "per kg": (ROW, {"posologia.dose.unidade": "mcg/min"}, "unit.per_kg", "warning"),
     "kind of unit": (ROW, {"posologia.dose.unidade": "U/kg/min"}, "unit.content", "error"),

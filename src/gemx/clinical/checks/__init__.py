@@ -20,8 +20,9 @@ def check(answer: Answer, case: Case) -> list[Finding]:
     findings = list(statements.check(answer, rows, case))
     for each in rows:
         findings += each.unit_findings
-        findings += arithmetic.check(each, together.reference_for(each, references))
-        findings += limits.check(each)
+        sums = arithmetic.Sums(each, together.reference_for(each, references))
+        findings += arithmetic.check(sums)
+        findings += limits.check(each, sums.given_concentration)
         findings += patients.check(each)
     findings += patients.unread_allergies(case, rows)
     findings += together.check(rows, references)

@@ -13,22 +13,22 @@ from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
 
-from gemx.clinical.checks.row import DROPS_PER_ML, MINUTES_PER_DAY, PUMP_STEP, TOLERANCE, Measure, Row, close, show
+from gemx.clinical.checks.row import ABOVE, BELOW, DROPS_PER_ML, MINUTES_PER_DAY, PUMP_STEP, Measure, Row, close, show
 from gemx.clinical.findings import Code, Finding
 from gemx.clinical.numbers import format_number
 from gemx.clinical.quantity import in_base, parse_unit
 
 _STEP_ML_MIN = PUMP_STEP / 60
+_SYRINGE_STEP = Fraction(1, 100)
 _HALF_DROP_ML_MIN = Fraction(1, 2 * DROPS_PER_ML)
 _DOSE, _RATE, _CONCENTRATION = "posologia.dose", "posologia.velocidade", "diluicao.concentracao"
 _FINAL, _ADDED, _STRENGTH = "diluicao.volume_final", "diluicao.volume_diluente", "apresentacao.massa"
 _TENFOLDS = {Fraction(10) ** power: f"{10**power} vezes" for power in (1, 2, 3, 6)}
 
 
-def check(row: Row, reference: Row | None) -> Iterator[Finding]:
+def check(sums: Sums) -> Iterator[Finding]:
     """Every sum of a row that does not come out, and those that cannot be done."""
-    yield from _kinds(row)
-    sums = _Sums(row, reference)
+    yield from _kinds(sums.row)
     for part in (sums.final_volume, sums.concentration, sums.total, sums.daily, sums.volume, sums.rate, sums.quantity):
         yield from part()
 
@@ -61,7 +61,7 @@ class _Solution:
     volume: Fraction | None
 
 
-class _Sums:
+class Sums:
     """The values of one row, in base units, and what follows from them."""
 
     def __init__(self, row: Row, reference: Row | None) -> None:
@@ -70,7 +70,7 @@ class _Sums:
         self.mass = row.measure(_STRENGTH)
         self.added, self.final = row.measure(_ADDED), row.measure(_FINAL)
         self.stated = row.measure(_CONCENTRATION)
-        self.dose = row.content_dose(row.weight)
+        self.dose = row.given_content
 
     @cached_property
     def product_volume(self) -> Fraction | None:
@@ -82,18 +82,31 @@ class _Sums:
 
     @cached_property
     def solutions(self) -> list[_Solution]:
-        """What may have been put in the bag: all that was opened, or, of a dose that is not continuous, that dose."""
-        found: list[_Solution] = []
+        """What may have been put in the bag: all that was opened, the volume drawn, or, not continuous, the dose."""
         if self.mass is None:
-            return found
-        volume = self.product_volume
+            return self._known_solutions
+        found: list[_Solution] = []
+        volume, drawn, dose = self.product_volume, self.row.measure("posologia.volume"), self.dose
         if self.opened is not None:
             found.append(_Solution(self.mass.value * self.opened, volume * self.opened if volume else None))
-        dose = self.dose
+        elif drawn is not None and self.row.strength is not None:
+            found.append(_Solution(self.row.strength * drawn.value, drawn.value))
         if self.row.mode != "continua" and dose and not dose.timed and dose.content == self.mass.content:
             needed = dose.value / self.mass.value if self.mass.value else Fraction(0)
             found.append(_Solution(dose.value, volume * needed if volume else None))
         return found
+
+    @property
+    def _known_solutions(self) -> list[_Solution]:
+        """Of a row that says how many units but not which: what each presentation of the formulary would make."""
+        measured = self.stated or self.dose
+        if self.opened is None or measured is None or self.row.drug is None:
+            return []
+        return [
+            _Solution(in_base(each.mass) * self.opened, in_base(each.volume) * self.opened)
+            for each in self.row.drug.presentations
+            if each.mass and each.volume and measured.content in parse_unit(each.mass.unit).dimensions
+        ]
 
     @cached_property
     def final_volumes(self) -> list[Fraction]:
@@ -155,9 +168,23 @@ class _Sums:
             return False
         if self.row.reconstituted or self.added is None:
             return False
-        return self.stated.value * self.final.value <= self.mass.value * self.opened * (1 + TOLERANCE)
+        return self.stated.value * self.final.value <= self.mass.value * self.opened * ABOVE
+
+    @cached_property
+    def given_concentration(self) -> Measure | None:
+        """What is given per mL: as the contents and volumes have it, else as stated; undiluted, the strength."""
+        value = self.row.strength if self.row.item.diluicao is None else self.true_concentration
+        if value is None:
+            return None
+        if self.stated is not None:
+            written = self.stated.written if value == self.stated.value else None
+            return replace(self.stated, value=value, written=written)
+        if self.mass is None or self.mass.content is None:
+            return None
+        return Measure(value, {self.mass.content: 1, "volume": -1}, f"{self.mass.unit}/mL")
 
     def final_volume(self) -> Iterator[Finding]:
+        """The final volume against diluent and product."""
         if self.final is None or self.final_is_right:
             return
         expected = self.final_volumes[0]
@@ -167,6 +194,7 @@ class _Sums:
         yield self._wrong(code, _FINAL, self.final, expected, said, (_ADDED, "apresentacao.volume"))
 
     def concentration(self) -> Iterator[Finding]:
+        """The concentration against content and final volume."""
         stated = self.stated
         if stated is None or self._drawn_from_multidose:
             return
@@ -180,16 +208,23 @@ class _Sums:
                 "arithmetic.concentration",
                 _CONCENTRATION,
                 stated,
-                self.concentrations[0],
+                self._likeliest(stated.value),
                 "quantidade de fármaco ÷ volume final",
                 (_STRENGTH, _ADDED, _FINAL),
             )
 
+    def _likeliest(self, stated: Fraction) -> Fraction:
+        """The concentration that was meant: the first, or of the formulary's presentations the nearest."""
+        if self.mass is not None:
+            return self.concentrations[0]
+        return min(self.concentrations, key=lambda each: abs(math.log(each / stated)) if stated else 0)
+
     def total(self) -> Iterator[Finding]:
+        """The total dose against dose and weight."""
         total, dose = self.row.measure("posologia.dose_total"), self.row.measure(_DOSE)
         if total is None or dose is None:
             return
-        absolute = self.row.absolute(self.row.weight)
+        absolute = self.row.given
         if absolute is None:
             yield self._unverifiable("posologia.dose_total", "a dose total", "peso")
             return
@@ -210,10 +245,11 @@ class _Sums:
             yield self._wrong(code, field, found, expected[0], sum_of, (_DOSE,))
 
     def daily(self) -> Iterator[Finding]:
+        """The daily dose against dose and interval."""
         stated = self.row.measure("posologia.dose_diaria")
         if stated is None:
             return
-        absolute = self.row.absolute(self.row.weight)
+        absolute = self.row.given
         expected = per_day(self.row, absolute)
         found = _of_a_day(stated, self.row.weight)
         if absolute is None or expected is None or found is None:
@@ -233,13 +269,14 @@ class _Sums:
             )
 
     def volume(self) -> Iterator[Finding]:
+        """The volume of a dose against dose and concentration."""
         stated = self.row.measure("posologia.volume")
         if stated is None:
             return
         expected = self._dose_volumes()
         if not expected:
             yield self._unverifiable("posologia.volume", "o volume da dose", "dose e concentração")
-        elif not any(close(stated.value, each, PUMP_STEP) for each in expected):
+        elif not any(close(stated.value, each, _SYRINGE_STEP) for each in expected):
             yield self._wrong(
                 "arithmetic.volume", "posologia.volume", stated, expected[0], "dose ÷ concentração", (_DOSE,)
             )
@@ -254,6 +291,7 @@ class _Sums:
         return [dose.value / each for each in strengths if each]
 
     def rate(self) -> Iterator[Finding]:
+        """The rate against dose and concentration, or volume and time."""
         stated = self.row.measure(_RATE)
         if stated is None:
             return
@@ -310,7 +348,7 @@ class _Sums:
         return "volume e tempo de infusão"
 
     def _content_rate(self, stated: Measure) -> Iterator[Finding]:
-        dose = self.row.absolute(self.row.weight)
+        dose = self.row.given
         found = stated.value * (self.row.weight or 0) if stated.per_kg else stated.value
         if dose is None or not dose.timed or dose.content != stated.content or not found:
             yield self._unverifiable(_RATE, "a velocidade", "dose e peso")
@@ -319,6 +357,7 @@ class _Sums:
             yield self._wrong("arithmetic.rate", _RATE, stated, shown, "a mesma dose por tempo", (_DOSE,))
 
     def quantity(self) -> Iterator[Finding]:
+        """The units opened against what the dose takes."""
         opened = self.row.item.quantidade
         if opened is None:
             return
@@ -327,9 +366,15 @@ class _Sums:
             message = "quantidade conta unidades abertas: um número inteiro"
             yield Finding("quantity.fraction", "warning", path, message, None, format_number(opened))
         needed = self._needed()
-        if needed is None or Fraction(opened) >= needed * (1 - TOLERANCE):
+        if needed is None:
             return
-        whole = Decimal(math.ceil(needed * (1 - TOLERANCE)))
+        whole = Decimal(math.ceil(needed * BELOW))
+        # More than the dose may be put in a bag on purpose; not more than twice as much.
+        if opened > math.ceil(needed) * (2 if self.row.item.diluicao else 1):
+            message = f"a dose pede {format_number(whole)}: sobra mais de uma unidade inteira"
+            yield Finding("quantity.excess", "warning", path, message, format_number(whole), format_number(opened))
+        if Fraction(opened) >= needed * BELOW:
+            return
         message = f"a dose pede {format_number(whole)}, e menos não basta"
         yield Finding("quantity.insufficient", "error", path, message, format_number(whole), format_number(opened))
 
@@ -387,7 +432,7 @@ class _Sums:
         if self.row.weight and close(ratio, self.row.weight):
             return "; parece faltar ou sobrar o peso"
         salt = self.row.drug.salt if self.row.drug else None
-        if salt and not close(Fraction(1), Fraction(salt.ratio)) and close(ratio, Fraction(salt.ratio)):
+        if salt and salt.ratio and not close(Fraction(1), Fraction(salt.ratio)) and close(ratio, Fraction(salt.ratio)):
             return "; parece trocar base e sal"
         return ""
 
@@ -401,17 +446,6 @@ def per_day(row: Row, absolute: Measure | None) -> Fraction | None:
     if row.mode != "intermitente":
         return absolute.value
     return absolute.value * MINUTES_PER_DAY / row.interval_min if row.interval_min else None
-
-
-def concentration_of(row: Row) -> Measure | None:
-    """What is given per mL: as the contents and volumes have it, else as stated; undiluted, the product's strength."""
-    stated, mass = row.measure(_CONCENTRATION), row.measure(_STRENGTH)
-    value = row.strength if row.item.diluicao is None else _Sums(row, None).true_concentration
-    if value is None:
-        return None
-    if stated is not None:
-        return replace(stated, value=value, written=stated.written if value == stated.value else None)
-    return Measure(value, {mass.content: 1, "volume": -1}, f"{mass.unit}/mL") if mass and mass.content else None
 
 
 def _of_a_day(stated: Measure, weight: Fraction | None) -> Fraction | None:

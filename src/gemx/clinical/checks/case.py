@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
@@ -109,11 +110,14 @@ class Case:
 
     def conditions(self, access: str | None) -> Mapping[str, Any]:
         """What the formulary's `when` may name, for a row with this access."""
-        return {**self._conditions, ACCESS: access}
+        return self._conditions[access]
 
     @cached_property
-    def _conditions(self) -> dict[str, Any]:
-        return {**self.patient.values, CLEARANCE: self.clearance}
+    def _conditions(self) -> Mapping[str | None, Mapping[str, Any]]:
+        # Where a clearance was computed, nobody said that the patient is dialysed.
+        dialysed = True if self.on_dialysis else False if self.clearance is not None else self.flag("dialise")
+        known = {**self.patient.values, "dialise": dialysed, CLEARANCE: self.clearance}
+        return {access: {**known, ACCESS: access} for access in (None, "central", "periferico")}
 
     @cached_property
     def known_values(self) -> Mapping[str, Known]:
@@ -129,11 +133,27 @@ class Case:
         return known
 
     @cached_property
+    def words(self) -> Mapping[str, str]:
+        """The words of each passage, white space apart, by its id."""
+        return words_of(self.passages)
+
+    @cached_property
+    def stated_names(self) -> re.Pattern[str]:
+        """Finds the names of the known values in a folded text, the longest first."""
+        names = "|".join(re.escape(name) for name in sorted(self.known_values, key=len, reverse=True))
+        return re.compile(rf"(?<![\w-])(?:{names})(?![\w-])")
+
+    @cached_property
     def supported_amounts(self) -> frozenset[TextAmount]:
         """The amounts that an answer's words may repeat: those of the passages, of the protocol and of the patient."""
         composed = (text for _, text in texts.of_answer(self.reference)) if self.reference else ()
         sources = (*self.supported, *(passage.text for passage in self.passages), *composed)
         return frozenset(amount for text in sources for _, amount in texts.amounts(text))
+
+
+def words_of(passages: Iterable[Passage]) -> Mapping[str, str]:
+    """The words of each passage, white space apart, by its id."""
+    return {passage.id: " ".join(passage.text.split()) for passage in passages}
 
 
 def _names(definition: InputDefinition) -> list[str]:

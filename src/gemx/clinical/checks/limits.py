@@ -6,24 +6,25 @@ Limits are claims of sources; where they disagree the finding is a conflict. Out
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
 from gemx.clinical import wording
-from gemx.clinical.checks.arithmetic import concentration_of, per_day
+from gemx.clinical.checks.arithmetic import per_day
 from gemx.clinical.checks.claims import Verdict, holds, judge, mildest
-from gemx.clinical.checks.row import DIRECT, MINUTES_PER_DAY, TOLERANCE, Measure, Row, close, show
+from gemx.clinical.checks.row import ABOVE, BELOW, DIRECT, MINUTES_PER_DAY, Measure, Row, close
 from gemx.clinical.findings import Code, Finding, Severity
-from gemx.clinical.formulary import Choices, ConcentrationLimit, Dose, Drug, Sourced
+from gemx.clinical.formulary import Choices, ConcentrationLimit, Dose, Drug, Presentation, Sourced
 from gemx.clinical.numbers import format_number
 from gemx.clinical.quantity import Quantity, in_base, parse_unit
 
 _CONTENT_NAMES = ("mass", "activity", "equivalents", "substance", "volume")
 _DOSE, _VIA = "posologia.dose", "posologia.via"
 _SALT_MATTERS = Decimal("1.2")
+_SMALLEST_BAG_ML = 50
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,14 @@ class _Limits:
 
     @property
     def weight(self) -> Fraction | None:
-        # A limit is for the patient, whatever weight the row was worked out with.
-        return self.row.patient_weight or self.row.stated_weight
+        return self.row.limit_weight
 
 
-def check(row: Row) -> Iterator[Finding]:
-    """Every limit of the drug that the row breaks, and every field that the limits need."""
+def check(row: Row, concentration: Measure | None) -> Iterator[Finding]:
+    """Every limit of the drug that the row breaks, and every field that the limits need.
+
+    `concentration` is what is given per mL, where it is known.
+    """
     drug = row.drug
     if drug is None:
         message = f"{row.item.farmaco} não está no formulário: doses e limites não foram conferidos"
@@ -60,7 +63,7 @@ def check(row: Row) -> Iterator[Finding]:
     yield from _dose(limits)
     yield from _day(limits)
     yield from _interval(limits)
-    yield from _concentration(limits)
+    yield from _concentration(limits, concentration)
     yield from _speed(limits)
 
 
@@ -113,9 +116,17 @@ def _fields(limits: _Limits) -> Iterator[Finding]:
         yield _missing(row, _VIA, "a via")
     if row.mode == "intermitente" and row.interval_min is None:
         yield _missing(row, "posologia.intervalo_h", "o intervalo entre as doses")
-    only_diluted = drug.routes is not None and any(each.name == DIRECT for each in drug.routes.forbidden)
-    if only_diluted and row.item.diluicao is None and row.route in (None, "IV", DIRECT):
-        yield _missing(row, "diluicao", "a diluição: este fármaco só é dado diluído")
+    if row.item.diluicao is None and row.route in (None, "IV", DIRECT, "IO") and _needs_dilution(limits):
+        yield _missing(row, "diluicao", "a diluição: assim, este fármaco só é dado diluído")
+
+
+def _needs_dilution(limits: _Limits) -> bool:
+    """Whether the drug is never pushed, or is infused out of something too small to be a bag."""
+    drug, volume = limits.drug, limits.row.measure("apresentacao.volume")
+    if drug.routes is not None and any(each.name == DIRECT for each in drug.routes.forbidden):
+        return True
+    has_content = any(each.mass for each in drug.presentations)
+    return limits.row.mode == "continua" and has_content and (volume is None or volume.value < _SMALLEST_BAG_ML)
 
 
 def _missing(row: Row, field: str, what: str) -> Finding:
@@ -127,12 +138,13 @@ def _route(limits: _Limits) -> Iterator[Finding]:
     said = row.item.posologia.via if row.item.posologia else None
     if routes is None or not said:
         return
-    used = {row.route, DIRECT if row.manner == "direta" and row.route == "IV" else row.route}
+    pushed = row.manner == "direta" and row.route == "IV"
+    used = frozenset((*row.routes, DIRECT)) if pushed else row.routes
     barred = next((each for each in routes.forbidden if each.name in used), None)
     if barred:
         message = f"via proibida: {barred.name} ({_said(limits.drug, barred)})"
         yield Finding("route.forbidden", "error", row.at(_VIA), message, _names(routes), said)
-    elif row.route is None or not _route_fits(row.route, [each.name for each in routes.allowed]):
+    elif not used or not all(_route_fits(each, [known.name for known in routes.allowed]) for each in used):
         message = f"esta via não está entre as do formulário: {_names(routes)}"
         yield Finding("route.unlisted", "warning", row.at(_VIA), message, _names(routes), said)
 
@@ -174,19 +186,21 @@ def _strength(limits: _Limits) -> Iterator[Finding]:
 def _as_salt(limits: _Limits, mass: Measure) -> bool:
     """Whether a strength is a known one counted as the other form: salt for base, or base for salt."""
     salt = limits.drug.salt
-    if salt is None or salt.ratio < _SALT_MATTERS:
+    if salt is None or salt.ratio is None:
         return False
     factor = Fraction(salt.ratio) if salt.doses_in == "base" else 1 / Fraction(salt.ratio)
-    known = [in_base(each.mass) for each in limits.drug.presentations if each.mass]
     volume = limits.row.measure("apresentacao.volume")
-    same_volume = [
-        in_base(each.mass)
-        for each in limits.drug.presentations
-        if each.mass and (volume is None or each.volume is None or close(volume.value, in_base(each.volume)))
-    ]
-    return any(close(mass.value, each * factor) for each in same_volume) and not any(
-        close(mass.value, each) for each in known if each in same_volume
+    known = [in_base(each.mass) for each in limits.drug.presentations if each.mass and _holds(each, volume)]
+    return any(close(mass.value, each * factor) for each in known) and not any(
+        close(mass.value, each) for each in known
     )
+
+
+def _holds(presentation: Presentation, volume: Measure | None) -> bool:
+    """Whether a presentation may have this volume; a powder's depends on who dissolves it."""
+    if volume is None or presentation.volume is None or presentation.reconstitution:
+        return True
+    return close(volume.value, in_base(presentation.volume))
 
 
 def _salt(limits: _Limits) -> Iterator[Finding]:
@@ -194,15 +208,15 @@ def _salt(limits: _Limits) -> Iterator[Finding]:
     if salt is None:
         return
     said, mass = row.item.base_ou_sal, row.measure("apresentacao.massa")
-    meant = f"doses e apresentações em {salt.doses_in} ({salt.base} de base = {salt.salt} de {salt.name})"
+    cited = f"{salt.meaning} ({_said(limits.drug, salt)})"
     if said is not None and said != salt.doses_in:
-        message = f"as fontes dão {meant} ({_said(limits.drug, salt)})"
+        message = f"as fontes dão {cited}"
         yield Finding("salt.mismatch", "error", row.at("base_ou_sal"), message, salt.doses_in, said)
     elif mass is not None and _as_salt(limits, mass):
-        message = f"a apresentação parece contar a outra forma: {meant} ({_said(limits.drug, salt)})"
-        yield Finding("salt.mismatch", "error", row.at("apresentacao.massa"), message, meant, str(mass))
-    elif said is None and mass is None and salt.ratio >= _SALT_MATTERS:
-        message = f"não diz se a massa é de base ou de sal: {meant}"
+        message = f"a apresentação parece contar a outra forma: {cited}"
+        yield Finding("salt.mismatch", "error", row.at("apresentacao.massa"), message, None, str(mass))
+    elif said is None and mass is None and salt.ratio is not None and salt.ratio >= _SALT_MATTERS:
+        message = f"não diz se a massa é de base ou de sal: {cited}"
         yield Finding("salt.missing", "unverifiable", row.at("base_ou_sal"), message, salt.doses_in)
 
 
@@ -219,7 +233,7 @@ def _dose(limits: _Limits) -> Iterator[Finding]:
         yield Finding("dose.unverifiable", "unverifiable", limits.row.at(_DOSE), message)
         return
     found = mildest([_judged(limits, each.max, _over) for each in limits.doses if each.max])
-    yield from _limit_finding(limits, "dose.above_max", _DOSE, found, str(dose))
+    yield from _limit_finding(limits, "dose.above_max", _DOSE, found, dose)
     if found.severity is None:
         yield from _usual(limits, dose)
 
@@ -252,28 +266,28 @@ def _stated_maximum(limits: _Limits, dose: Measure) -> Iterator[Finding]:
         return
     found = dose.value if dict(most.dimensions) == dict(dose.dimensions) else None
     if found is None and most.unit.endswith("/dia") and not most.per_kg:
-        daily = per_day(row, row.absolute(row.weight))
+        daily = per_day(row, row.given)
         found = daily / MINUTES_PER_DAY if daily is not None else None
-    if found is not None and found > most.value * (1 + TOLERANCE):
+    if found is not None and found > most.value * ABOVE:
         message = f"a dose passa do máximo que a própria linha diz, {most}"
         yield Finding("dose.above_stated", "error", row.at(_DOSE), message, str(most), str(dose))
 
 
 def _over(limits: _Limits, claim: Any) -> bool:
-    return over_dose(limits.row, limits.weight, claim.value)
+    return over_dose(limits.row, claim.value)
 
 
-def over_dose(row: Row, weight: Fraction | None, bound: Quantity) -> bool:
+def over_dose(row: Row, bound: Quantity) -> bool:
     """Whether the dose passes a limit, by the patient's weight where one of the two alone is per kg."""
-    compared = _compared(row, weight, bound)
-    return compared is not None and compared[0] > compared[1] * (1 + TOLERANCE)
+    compared = _compared(row, bound)
+    return compared is not None and compared[0] > compared[1] * ABOVE
 
 
 def _judged(limits: _Limits, bounds: Sequence[Any], violates: Callable[[_Limits, Any], bool]) -> Verdict:
     return judge(limits.drug, bounds, lambda claim: violates(limits, claim), limits.values)
 
 
-def _compared(row: Row, weight: Fraction | None, bound: Quantity) -> tuple[Fraction, Fraction] | None:
+def _compared(row: Row, bound: Quantity) -> tuple[Fraction, Fraction] | None:
     """The row's dose and a bound on one scale, by the patient's weight where one of them alone is per kg."""
     dose = row.measure(_DOSE)
     value, per_kg, timed, content = _bound(bound)
@@ -281,11 +295,11 @@ def _compared(row: Row, weight: Fraction | None, bound: Quantity) -> tuple[Fract
         return None
     if dose.per_kg and per_kg and dose.timed == timed and dose.content == content:
         return dose.value, value
-    absolute = row.content_dose(weight) if content != "volume" else row.absolute(weight)
+    absolute = row.received if content == "volume" else row.received_content
     if absolute is None or absolute.content != content or absolute.timed != timed:
         return None
     if per_kg:
-        return (absolute.value, value * weight) if weight else None
+        return (absolute.value, value * row.limit_weight) if row.limit_weight else None
     return absolute.value, value
 
 
@@ -309,23 +323,19 @@ def _usual(limits: _Limits, dose: Measure) -> Iterator[Finding]:
 
 def _side(limits: _Limits, bound: Any) -> int | None:
     """-1 below the range, 0 inside, 1 above; None where they do not compare."""
-    low = _compared(limits.row, limits.weight, bound.low)
-    high = _compared(limits.row, limits.weight, bound.high)
+    low, high = _compared(limits.row, bound.low), _compared(limits.row, bound.high)
     if low is None or high is None:
         return None
-    if low[0] < low[1] * (1 - TOLERANCE):
+    if low[0] < low[1] * BELOW:
         return -1
-    return 1 if high[0] > high[1] * (1 + TOLERANCE) else 0
+    return 1 if high[0] > high[1] * ABOVE else 0
 
 
-def _limit_finding(limits: _Limits, code: Code, field: str, verdict: Verdict, found: str) -> Iterator[Finding]:
+def _limit_finding(limits: _Limits, code: Code, field: str, verdict: Verdict, found: Measure) -> Iterator[Finding]:
+    """The finding of a verdict about a limit, where there is one."""
+    row, drug = limits.row, limits.drug
     if verdict.severity is None:
         return
-    yield limit_finding(limits.row, limits.drug, code, field, verdict, found)
-
-
-def limit_finding(row: Row, drug: Drug, code: Code, field: str, verdict: Verdict, found: str) -> Finding:
-    """The finding of a verdict about a limit."""
     limit = _value(verdict.against)
     said = f"acima do limite de {limit} ({_said(drug, verdict.against)})"
     if verdict.severity == "conflict":
@@ -334,7 +344,7 @@ def limit_finding(row: Row, drug: Drug, code: Code, field: str, verdict: Verdict
         said = f"{said}, que vale conforme {', '.join(_labels(row, verdict.names))}: dado não informado"
     elif verdict.severity == "unverifiable":
         said = f"{said}; só há esta fonte, fraca"
-    return Finding(code, verdict.severity or "warning", row.at(field), said, f"até {limit}", found)
+    yield Finding(code, verdict.severity, row.at(field), said, f"até {limit}", str(found))
 
 
 def _labels(row: Row, names: frozenset[str]) -> list[str]:
@@ -350,9 +360,9 @@ def _value(claim: Any) -> str:
     return str(getattr(claim, "interval_min_h", ""))
 
 
-def daily_amount(row: Row, weight: Fraction | None) -> Measure | None:
-    """The content that the row gives in a day, per day."""
-    absolute = row.content_dose(weight) or row.absolute(weight)
+def daily_amount(row: Row) -> Measure | None:
+    """The content that the patient gets in a day, per day."""
+    absolute = row.received_content or row.received
     amount = per_day(row, absolute)
     if absolute is None or amount is None:
         return None
@@ -364,35 +374,35 @@ def _amount_unit(unit: str) -> str:
     return unit.split("/", maxsplit=1)[0]
 
 
-def over_day(row: Row, weight: Fraction | None, bound: Quantity) -> bool:
+def over_day(row: Row, bound: Quantity) -> bool:
     """Whether the day's amount passes a daily limit, by the patient's weight where that is per kg."""
-    amount = daily_amount(row, weight)
+    amount, weight = daily_amount(row), row.limit_weight
     value, per_kg, _, content = _bound(bound)
     if amount is None or amount.content != content or (per_kg and not weight):
         return False
-    return amount.value > value * (weight if per_kg and weight else 1) * (1 + TOLERANCE)
+    return amount.value > value * (weight if per_kg and weight else 1) * ABOVE
 
 
 def _day(limits: _Limits) -> Iterator[Finding]:
     row = limits.row
-    amount = daily_amount(row, limits.weight)
+    amount = daily_amount(row)
     if amount is None:
         return
     verdicts = [
-        _judged(limits, each.daily_max, lambda _, claim: over_day(row, limits.weight, claim.value))
+        _judged(limits, each.daily_max, lambda _, claim: over_day(row, claim.value))
         for each in limits.doses
         if each.daily_max
     ]
     found = mildest(verdicts)
-    yield from _limit_finding(limits, "daily.above_max", _DOSE, found, str(amount))
+    yield from _limit_finding(limits, "daily.above_max", _DOSE, found, amount)
     ranges = [bound for each in limits.doses for bound in each.daily_usual]
     if found.severity is None and row.mode == "intermitente" and ranges:
         yield from _usual_day(limits, amount, ranges)
 
 
 def _usual_day(limits: _Limits, amount: Measure, ranges: Sequence[Any]) -> Iterator[Finding]:
-    row, weight = limits.row, limits.weight
-    if any(not over_day(row, weight, each.high) and not _under_day(limits, amount, each.low) for each in ranges):
+    row = limits.row
+    if any(not over_day(row, each.high) and not _under_day(limits, amount, each.low) for each in ranges):
         return
     usual = "; ".join(f"{each.low} a {each.high} ({_said(limits.drug, each)})" for each in ranges)
     message = f"{amount} está fora do habitual por dia: {usual}"
@@ -403,7 +413,7 @@ def _under_day(limits: _Limits, amount: Measure, bound: Quantity) -> bool:
     value, per_kg, _, content = _bound(bound)
     if amount.content != content or (per_kg and not limits.weight):
         return False
-    return amount.value < value * (limits.weight if per_kg and limits.weight else 1) * (1 - TOLERANCE)
+    return amount.value < value * (limits.weight if per_kg and limits.weight else 1) * BELOW
 
 
 def _interval(limits: _Limits) -> Iterator[Finding]:
@@ -426,23 +436,28 @@ def _hours(bound: Any) -> str:
     return f"{low} h" if low == high else f"{low} a {high} h"
 
 
-def _concentration(limits: _Limits) -> Iterator[Finding]:
-    row, found = limits.row, concentration_of(limits.row)
+def _concentration(limits: _Limits, found: Measure | None) -> Iterator[Finding]:
+    row = limits.row
     if found is None:
         return
     fit = [
         each
         for each in limits.drug.concentration
-        if _concentration_content(each) == found.content and each.manner in (None, row.manner)
+        if _concentration_content(each) == found.content and _concerns(each, row)
     ]
     field = "diluicao.concentracao" if row.item.diluicao else "apresentacao"
     over = _judged(limits, [each for each in fit if each.max], lambda _, claim: _above(found, claim.max))
-    yield from _limit_finding(limits, "concentration.above_max", field, over, str(found))
+    yield from _limit_finding(limits, "concentration.above_max", field, over, found)
     low = [each for each in fit if each.min and holds(each.when, limits.values)]
     if over.severity is None and low and not any(each.min and _reaches(found, each.min) for each in low):
         usual = "; ".join(f"{each.min} ({_said(limits.drug, each)})" for each in low)
         message = f"concentração abaixo da mínima habitual: {usual}"
         yield Finding("concentration.below_min", "warning", row.at(field), message, usual, str(found))
+
+
+def _concerns(limit: ConcentrationLimit, row: Row) -> bool:
+    manner = limit.manner is None or limit.manner == row.manner
+    return manner and (not limit.routes or row.route is None or _route_fits(row.route, limit.routes))
 
 
 def _concentration_content(limit: ConcentrationLimit) -> str:
@@ -451,11 +466,11 @@ def _concentration_content(limit: ConcentrationLimit) -> str:
 
 
 def _above(found: Measure, bound: Quantity | None) -> bool:
-    return bound is not None and found.value > in_base(bound) * (1 + TOLERANCE)
+    return bound is not None and found.value > in_base(bound) * ABOVE
 
 
 def _reaches(found: Measure, bound: Quantity) -> bool:
-    return found.value >= in_base(bound) * (1 - TOLERANCE)
+    return found.value >= in_base(bound) * BELOW
 
 
 def _speed(limits: _Limits) -> Iterator[Finding]:
@@ -474,14 +489,14 @@ def _speed(limits: _Limits) -> Iterator[Finding]:
         return
     shortest, _ = row.time_min
     yield from _too_short(limits, shortest)
-    absolute = row.content_dose(limits.weight)
+    absolute = row.received_content
     if absolute is not None and not absolute.timed and shortest:
         timed = Measure(absolute.value / shortest, {absolute.content or "": 1, "time": -1}, f"{absolute.unit}/min")
         yield from _too_fast(limits, timed)
 
 
 def _per_minute(limits: _Limits) -> Measure | None:
-    return limits.row.content_dose(limits.weight)
+    return limits.row.received_content
 
 
 def _slowest(limits: _Limits) -> str:
@@ -495,7 +510,7 @@ def _too_short(limits: _Limits, time: Fraction) -> Iterator[Finding]:
     if not manner and row.manner is None and bounds:
         # Nobody says how it is given: the quickest way that a source accepts is the limit.
         manner = [min(bounds, key=lambda each: in_base(each.min))]
-    verdict = _judged(limits, manner or bounds, lambda _, claim: time < in_base(claim.min) * (1 - TOLERANCE))
+    verdict = _judged(limits, manner or bounds, lambda _, claim: time < in_base(claim.min) * BELOW)
     if verdict.severity is None:
         return
     shown = f"{format_number(Decimal(round(float(time), 2)).normalize(), 2)} min"
@@ -515,9 +530,11 @@ def _too_fast(limits: _Limits, rate: Measure | None) -> Iterator[Finding]:
     def violates(_: _Limits, claim: Any) -> bool:
         value, per_kg, _timed, _content = _bound(claim.max)
         scale = limits.weight if per_kg else Fraction(1)
-        return scale is not None and rate.value > value * scale * (1 + TOLERANCE)
+        return scale is not None and rate.value > value * scale * ABOVE
 
     verdict = _judged(limits, fit, violates)
     field = "posologia.velocidade" if limits.row.mode == "continua" else "tempo_infusao"
-    shown = show(rate.value, _amount_unit(str(fit[0].max.unit)) + "/" + fit[0].max.unit.split("/")[-1]) if fit else ""
-    yield from _limit_finding(limits, "infusion.too_fast", field, verdict, shown)
+    if verdict.severity is None:
+        return
+    unit = f"{_amount_unit(verdict.against.max.unit)}/{verdict.against.max.unit.rsplit('/', maxsplit=1)[-1]}"
+    yield from _limit_finding(limits, "infusion.too_fast", field, verdict, replace(rate, unit=unit))

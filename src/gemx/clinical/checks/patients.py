@@ -15,7 +15,7 @@ from gemx.clinical import calculators, wording
 from gemx.clinical.checks.case import Case
 from gemx.clinical.checks.claims import Verdict, holds, judge, parsed
 from gemx.clinical.checks.limits import daily_amount, over_day, over_dose
-from gemx.clinical.checks.row import TOLERANCE, Row
+from gemx.clinical.checks.row import BELOW, Row
 from gemx.clinical.findings import Finding, Severity
 from gemx.clinical.formulary import CLEARANCE, Drug, RenalBand, Sourced
 from gemx.clinical.numbers import format_number
@@ -25,6 +25,7 @@ _WEIGHT_STEP = Decimal("0.5")
 _REDUCED = 60
 _BASES = {"ideal": "ideal_body_weight_devine", "predit": "ideal_body_weight_devine", "ajustad": "adjusted_body_weight"}
 _DOSE = "posologia.dose"
+_SHORTEST_NAME = 5
 _JOINED = re.compile(r"\s+e\s+|\s*[;/+]\s*")
 
 
@@ -48,7 +49,8 @@ def unread_allergies(case: Case, rows: Iterable[Row]) -> Iterator[Finding]:
         yield Finding("allergy.unknown", "unverifiable", "", message)
     for item in items if isinstance(items, tuple) else ():
         for part in _JOINED.split(item):
-            if not case.formulary.vocabulary.allergens_in(part) and not case.formulary.drugs_in(part):
+            known = case.formulary.vocabulary.allergens_in(part)
+            if not known and not any(_names(part.strip(), drug) for drug in case.formulary.drugs.values()):
                 message = "alergia que não é de nenhuma classe conhecida aqui: confira à mão"
                 yield Finding("allergy.unrecognized", "unverifiable", "", message, None, part.strip())
 
@@ -69,12 +71,12 @@ def _weight(row: Row) -> Iterator[Finding]:
     said = dosage.peso_tipo or ""
     basis = next((name for stem, name in _BASES.items() if wording.begins_any(said, [stem])), None)
     expected = row.case.number("peso") if basis is None else _dosing_weight(row.case, basis)
-    found = f"{format_number(dosage.peso_kg)} kg"
     if expected is None:
+        found = f"{format_number(dosage.peso_kg)} kg"
         what = "o peso: o do paciente não foi informado" if basis is None else f"o peso {said}: falta altura ou sexo"
         yield Finding("patient.weight", "unverifiable", path, f"não dá para conferir {what}", None, found)
     elif abs(dosage.peso_kg - expected) > max(_WEIGHT_STEP, expected / 100):
-        right = f"{format_number(expected, 1)} kg"
+        right, found = f"{format_number(expected, 1)} kg", f"{format_number(dosage.peso_kg)} kg"
         yield Finding("patient.weight", "error", path, f"o peso do paciente é {right}", right, found)
 
 
@@ -92,7 +94,7 @@ def _allergy(row: Row, drug: Drug) -> Iterator[Finding]:
     case, path = row.case, row.at("farmaco")
     listed = case.patient.values.get("alergias")
     items = listed if isinstance(listed, tuple) else ()
-    if own := next((item for item in items if wording.find(item, drug.names)), None):
+    if own := next((item for item in items if _names(item, drug)), None):
         message = f"paciente alérgico a {own}"
         yield Finding("allergy.drug", "error", path, message, None, drug.name)
         return
@@ -101,6 +103,13 @@ def _allergy(row: Row, drug: Drug) -> Iterator[Finding]:
         if allergy.to in known:
             message = f"alergia a {known[allergy.to]}: {allergy.text} ({_from(drug, allergy)})"
             yield Finding("allergy.class", allergy.severity, path, message, None, drug.name)
+
+
+def _names(item: str, drug: Drug) -> bool:
+    """Whether a listed allergy is to a drug: by its name, or by a part of it, as `insulina`."""
+    if wording.find(item, drug.names):
+        return True
+    return len(item) >= _SHORTEST_NAME and any(wording.find(name, (item,)) for name in drug.names)
 
 
 def _known_allergens(case: Case, items: tuple[str, ...]) -> dict[str, str]:
@@ -195,20 +204,19 @@ def _renal(row: Row, drug: Drug) -> Iterator[Finding]:
 
 def _breaks(row: Row, band: RenalBand) -> bool:
     """Whether a row gives more, or more often, than a band allows."""
-    weight = row.patient_weight or row.stated_weight
-    if band.dose_max is not None and over_dose(row, weight, band.dose_max):
+    if band.dose_max is not None and over_dose(row, band.dose_max):
         return True
-    if band.daily_max is not None and row.mode != "unica" and over_day(row, weight, band.daily_max):
+    if band.daily_max is not None and row.mode != "unica" and over_day(row, band.daily_max):
         return True
     interval = row.interval_min
     shortest = band.interval_min_h
-    return shortest is not None and interval is not None and interval < Fraction(shortest) * 60 * (1 - TOLERANCE)
+    return shortest is not None and interval is not None and interval < Fraction(shortest) * 60 * BELOW
 
 
 def _renal_finding(row: Row, drug: Drug, verdict: Verdict) -> Finding:
     band, case = verdict.against, row.case
     said = f"{band.text} ({_from(drug, band)})"
-    found = str(daily_amount(row, row.patient_weight) or row.measure(_DOSE) or "")
+    found = str(daily_amount(row) or row.measure(_DOSE) or "")
     if verdict.severity == "unverifiable" and verdict.names:
         why = "creatinina mudando: nenhuma fórmula vale" if case.unstable_creatinine else "função renal não informada"
         message = f"{why}; conforme ela: {said}"

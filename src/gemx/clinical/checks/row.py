@@ -27,6 +27,8 @@ DROPS_PER_ML = 20
 MINUTES_PER_DAY = 1440
 DIRECT = "IV direta"
 TOLERANCE = Fraction(2, 100)
+ABOVE, BELOW = 1 + TOLERANCE, 1 - TOLERANCE
+_ROOM, _FLOAT_ERROR = float(TOLERANCE), 1e-9
 PUMP_STEP = Fraction(1, 10)
 _KINDS: Mapping[str, str] = {
     "apresentacao.massa": "content",
@@ -48,7 +50,10 @@ _EXPECTED = {
     "dose": "uma dose, como mg, mg/kg ou mcg/kg/min",
     "rate": "volume por tempo, como mL/h",
 }
+_INFUSION_STEMS = ("infus", "bomba", "gotej")
+_SMALLEST_BAG_ML = 50
 _DIRECT_WORDS = ("direta", "direto", "bolus", "push")
+_ALTERNATIVES = re.compile(r"\s+ou\s+|[,;/]")
 _DENIED = re.compile(r"\b(?:nao|nunca|sem|evitar|proibid\w*|jamais)\b[^.;:]*$")
 _TIME = re.compile(
     r"(?<![\d.])(?P<low>\d+(?:\.\d+)?)(?:\s*(?:a|ate|-|–)\s*(?P<high>\d+(?:\.\d+)?))?\s*"
@@ -66,17 +71,22 @@ class Measure:
     unit: str
     written: str | None = None
 
-    @property
+    @cached_property
     def content(self) -> str | None:
         """What is measured: mass, activity, equivalents, substance or volume."""
         return next((name for name, power in self.dimensions.items() if power > 0), None)
 
-    @property
+    @cached_property
+    def kind(self) -> tuple[tuple[str, int], ...]:
+        """Its dimensions, sorted by name."""
+        return tuple(sorted(self.dimensions.items()))
+
+    @cached_property
     def per_kg(self) -> bool:
         """Whether it is per kg of body weight."""
         return "body_weight" in self.dimensions
 
-    @property
+    @cached_property
     def timed(self) -> bool:
         """Whether it is per time."""
         return "time" in self.dimensions
@@ -95,6 +105,12 @@ def show(value: Fraction, unit: str) -> str:
 
 def close(found: Fraction, expected: Fraction, step: Fraction = Fraction(0)) -> bool:
     """Whether two values differ by at most 2% of the expected one, or by a pump's step."""
+    if found == expected:
+        return True
+    gap, room = abs(float(found) - float(expected)), max(abs(float(expected)) * _ROOM, float(step))
+    # Floats decide what is far from the bound; at the bound itself the fractions do.
+    if abs(gap - room) > room * _FLOAT_ERROR:
+        return gap < room
     return abs(found - expected) <= max(abs(expected) * TOLERANCE, step)
 
 
@@ -123,7 +139,7 @@ class Row:
                 findings.append(Finding("unit.unknown", "error", path, exc.message, found=amount.unidade))
                 continue
             kind = _KINDS[field]
-            if _is_kind(kind, measure):
+            if _is_kind(kind, measure.unit):
                 measures[field] = measure
                 continue
             message = f"a unidade {amount.unidade} não serve aqui: espera-se {_EXPECTED[kind]}"
@@ -165,6 +181,13 @@ class Row:
         return "IV" if route == DIRECT and denied(via, _DIRECT_WORDS) else route
 
     @cached_property
+    def routes(self) -> frozenset[str]:
+        """Every route that the row names, as `IM ou IV` does two."""
+        via = self.item.posologia.via if self.item.posologia else None
+        named = {self.case.formulary.vocabulary.route(part) for part in _ALTERNATIVES.split(via or "")}
+        return frozenset(name for name in (*named, self.route) if name and (name != DIRECT or name == self.route))
+
+    @cached_property
     def diluent(self) -> str | None:
         """The diluent of the vocabulary that the row names."""
         return self.case.formulary.vocabulary.diluent(self.item.diluicao.diluente) if self.item.diluicao else None
@@ -177,7 +200,10 @@ class Row:
         said = self.item.tempo_infusao or ""
         if self.route == DIRECT or (wording.find(said, _DIRECT_WORDS) and not denied(said, _DIRECT_WORDS)):
             return "direta"
-        return "infusao" if self.item.diluicao and not self.reconstituted else None
+        final = self.measure("diluicao.volume_final") or self.measure("diluicao.volume_diluente")
+        if wording.begins_any(said, _INFUSION_STEMS) or (final is not None and final.value >= _SMALLEST_BAG_ML):
+            return "infusao"
+        return None
 
     @cached_property
     def access(self) -> Literal["central", "periferico"] | None:
@@ -193,7 +219,9 @@ class Row:
         for known in self.drug.presentations if self.drug else ():
             if mass is None or known.mass is None or not _same(mass, known.mass.value, known.mass.unit):
                 continue
-            if volume is None or known.volume is None or close(volume.value, in_base(known.volume)):
+            # What a powder's volume is depends on who dissolves it.
+            fits = volume is None or known.volume is None or close(volume.value, in_base(known.volume))
+            if fits or known.reconstitution:
                 return known
         return None
 
@@ -206,7 +234,7 @@ class Row:
             return False
         if added is None or not quantity:
             return self.item.diluicao.volume_final is None
-        return added.value <= in_base(powder.volume) * Fraction(quantity) * (1 + TOLERANCE)
+        return added.value <= in_base(powder.volume) * Fraction(quantity) * ABOVE
 
     def _dissolves(self, powder: Reconstitution) -> bool:
         """Whether the row's diluent is one that the powder is dissolved in."""
@@ -218,13 +246,13 @@ class Row:
         """The shortest and longest infusion time that the row's text begins with, in minutes."""
         return parse_time(self.item.tempo_infusao) if self.item.tempo_infusao else None
 
-    @property
+    @cached_property
     def interval_min(self) -> Fraction | None:
         """Minutes between doses."""
         hours = self.item.posologia.intervalo_h if self.item.posologia else None
         return Fraction(hours) * 60 if hours else None
 
-    @property
+    @cached_property
     def stated_weight(self) -> Fraction | None:
         """The weight that the row says, kg."""
         weight = self.item.posologia.peso_kg if self.item.posologia else None
@@ -241,8 +269,32 @@ class Row:
         known = self.case.number("peso")
         return Fraction(known) if known else None
 
-    def absolute(self, weight: Fraction | None) -> Measure | None:
-        """The dose of one administration, or of an infusion per minute, for a weight; a volume as it stands."""
+    @cached_property
+    def limit_weight(self) -> Fraction | None:
+        """The weight that limits are for: the patient's, whatever weight the row was worked out with."""
+        return self.patient_weight or self.stated_weight
+
+    @cached_property
+    def given(self) -> Measure | None:
+        """The dose of one administration, or of an infusion per minute, by the row's own weight; a volume as it is."""
+        return self._absolute(self.weight)
+
+    @cached_property
+    def given_content(self) -> Measure | None:
+        """The same as content: a dose in mL is converted by the product's strength."""
+        return self._as_content(self.given)
+
+    @cached_property
+    def received(self) -> Measure | None:
+        """The dose that the patient gets, by the patient's own weight."""
+        return self.given if self.weight == self.limit_weight else self._absolute(self.limit_weight)
+
+    @cached_property
+    def received_content(self) -> Measure | None:
+        """The same as content."""
+        return self._as_content(self.received)
+
+    def _absolute(self, weight: Fraction | None) -> Measure | None:
         dose = self.measure("posologia.dose")
         if dose is None:
             return None
@@ -259,17 +311,8 @@ class Row:
             del dimensions["time"]
         return Measure(value, dimensions, _without_weight(dose.unit))
 
-    @cached_property
-    def strength(self) -> Fraction | None:
-        """Content per mL of the undiluted product."""
-        mass, volume = self.measure("apresentacao.massa"), self.measure("apresentacao.volume")
-        if mass is None or volume is None or not volume.value:
-            return None
-        return mass.value / volume.value
-
-    def content_dose(self, weight: Fraction | None) -> Measure | None:
-        """The absolute dose as content: one in mL is converted by the product's strength."""
-        dose, mass = self.absolute(weight), self.measure("apresentacao.massa")
+    def _as_content(self, dose: Measure | None) -> Measure | None:
+        mass = self.measure("apresentacao.massa")
         if dose is None or dose.content != "volume" or mass is None or not mass.content:
             return dose
         if self.strength is None:
@@ -277,6 +320,14 @@ class Row:
         dimensions = {mass.content: 1, **{name: power for name, power in dose.dimensions.items() if power < 0}}
         suffix = "/min" if dose.timed else ""
         return Measure(dose.value * self.strength, dimensions, f"{mass.unit}{suffix}")
+
+    @cached_property
+    def strength(self) -> Fraction | None:
+        """Content per mL of the undiluted product."""
+        mass, volume = self.measure("apresentacao.massa"), self.measure("apresentacao.volume")
+        if mass is None or volume is None or not volume.value:
+            return None
+        return mass.value / volume.value
 
 
 def read(index: int, item: Prescription, case: Case) -> Row:
@@ -320,9 +371,12 @@ def _amounts(item: Prescription) -> Iterator[tuple[str, Amount]]:
             yield field, amount
 
 
-def _is_kind(kind: str, measure: Measure) -> bool:
-    over = tuple((name, power) for name, power in measure.dimensions.items() if power > 0)
-    under = {name for name, power in measure.dimensions.items() if power < 0}
+@lru_cache(maxsize=512)
+def _is_kind(kind: str, unit: str) -> bool:
+    """Whether a unit serves a kind of field."""
+    dimensions = parse_unit(unit).dimensions
+    over = tuple((name, power) for name, power in dimensions.items() if power > 0)
+    under = {name for name, power in dimensions.items() if power < 0}
     content = len(over) == 1 and over[0][0] in CONTENTS
     volume = over == (("volume", 1),)
     drops = over == (("drops", 1),)

@@ -9,17 +9,17 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache
 
 from gemx.clinical import wording
 from gemx.clinical.answer import Answer, Citation
 from gemx.clinical.checks import texts
 from gemx.clinical.checks.case import Case, Known
 from gemx.clinical.checks.row import Row
-from gemx.clinical.checks.texts import NUMBER
+from gemx.clinical.checks.texts import NUMBER, TextAmount
 from gemx.clinical.findings import Finding
+from gemx.clinical.formulary import Drug
 from gemx.clinical.numbers import format_number
-from gemx.documents import Passage
 
 _FEWEST_WORDS = 3
 _PLACES = Fraction(2, 100)
@@ -33,7 +33,7 @@ _THRESHOLD_AFTER = re.compile(r"^\s*(?:ou mais|ou menos|ou acima|ou abaixo|a \d|
 def check(answer: Answer, rows: Sequence[Row], case: Case) -> Iterator[Finding]:
     """Everything that is wrong with the words of an answer."""
     yield from sections(answer, case.sections)
-    yield from citations(answer, case.passages)
+    yield from citations(answer, case.words)
     for path, text in texts.of_answer(answer):
         yield from _numbers(path, text)
     for path, text in texts.about_the_patient(answer):
@@ -48,27 +48,24 @@ def sections(answer: Answer, required: Sequence[str]) -> Iterator[Finding]:
             yield Finding("contract.section", "error", section, "esta seção não pode ficar vazia")
 
 
-def citations(answer: Answer, passages: Sequence[Passage]) -> Iterator[Finding]:
-    """Statements without a source, and citations that name no passage or quote words that are not in it."""
-    known = {passage.id: _joined(passage.text) for passage in passages}
+def citations(answer: Answer, words: Mapping[str, str]) -> Iterator[Finding]:
+    """Statements without a source, and citations that name no passage or quote words that are not in it.
+
+    `words` holds the text of each passage by its id, white space apart.
+    """
     for path, sources in texts.statements(answer):
         if not sources:
             yield Finding("citation.missing", "warning", f"{path}.fontes", "afirmação sem fonte")
         for index, citation in enumerate(sources):
-            if found := _citation(f"{path}.fontes[{index}]", citation, known):
+            if found := _citation(f"{path}.fontes[{index}]", citation, words):
                 yield found
-
-
-@lru_cache(maxsize=512)
-def _joined(text: str) -> str:
-    return " ".join(text.split())
 
 
 def _citation(path: str, citation: Citation, known: Mapping[str, str]) -> Finding | None:
     if citation.id not in known:
         near = ", ".join(sorted(known)) or "nenhum"
         return Finding("citation.unknown", "error", f"{path}.id", "este trecho não existe", near, citation.id)
-    passage, words = known[citation.id], _joined(citation.trecho)
+    passage, words = known[citation.id], " ".join(citation.trecho.split())
     if words not in passage:
         message = f"estas palavras não estão no trecho {citation.id}"
         return Finding("citation.words", "error", f"{path}.trecho", message, passage, citation.trecho)
@@ -88,17 +85,11 @@ def _numbers(path: str, text: str) -> Iterator[Finding]:
         yield Finding("number.trailing_zero", "warning", path, message, re.sub(r",0+", "", zero[0]), zero[0])
 
 
-@lru_cache(maxsize=64)
-def _named(names: tuple[str, ...]) -> re.Pattern[str]:
-    longest_first = sorted(names, key=len, reverse=True)
-    return re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, longest_first))})(?![\w-])")
-
-
 def _values(path: str, text: str, case: Case) -> Iterator[Finding]:
     """Values of the patient that the text states otherwise than they are, or in the unit of another scale."""
     folded = wording.fold(text)
     known = case.known_values
-    for name in _named(tuple(known)).finditer(folded):
+    for name in case.stated_names.finditer(folded):
         stated = _STATED.match(folded, name.end())
         if stated is None or _is_threshold(folded, name.start(), stated.end(1)):
             continue
@@ -138,9 +129,21 @@ def _alike(stated: Decimal, known: Decimal) -> bool:
     return abs(stated - known) <= max(step, abs(known) * Decimal("0.02"))
 
 
+@cache
+def _labels(texts_of: tuple[str, ...]) -> frozenset[TextAmount]:
+    return frozenset(amount for text in texts_of for _, amount in texts.amounts(text))
+
+
+def _labelled(drug: Drug) -> frozenset[TextAmount]:
+    """The amounts that a drug's labels show: of its presentations, and of its salt."""
+    salt = drug.salt
+    return _labels((*(each.text for each in drug.presentations), f"{salt.text} {salt.meaning}" if salt else ""))
+
+
 def _unsourced(answer: Answer, rows: Sequence[Row], case: Case) -> Iterator[Finding]:
     """Amounts in words that neither the answer's own rows nor anything that code supplied holds."""
-    own = {(each.value, tuple(sorted(each.dimensions.items()))) for row in rows for each in row.measures}
+    own = {TextAmount(each.value, each.kind) for row in rows for each in row.measures}
+    own |= {amount for row in rows if row.drug for amount in _labelled(row.drug)}
     allowed = [*own, *case.supported_amounts]
     for path, text in texts.of_answer(answer):
         for shown, amount in texts.amounts(text):

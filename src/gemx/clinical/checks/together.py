@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
+from gemx.clinical.answer import TO_CONFIRM
 from gemx.clinical.checks.case import Case
 from gemx.clinical.checks.row import Row, close, read
 from gemx.clinical.findings import Code, Finding
@@ -33,9 +34,14 @@ def reference_for(row: Row, references: Sequence[Row]) -> Row | None:
     return next(iter(phased or same), None)
 
 
+def _may_exclude(one: Row, other: Row) -> bool:
+    """Rows under different conditions, or under one that is not known yet, are alternatives: one of them is given."""
+    condition = one.item.condicao
+    return condition != other.item.condicao or bool(condition and condition.startswith(TO_CONFIRM))
+
+
 def _duplicate(one: Row, other: Row) -> Iterator[Finding]:
-    # Rows under a condition are alternatives: only one of them will be given.
-    if one.item.condicao or other.item.condicao or one.drug is None or other.drug is None:
+    if one.drug is None or other.drug is None or _may_exclude(one, other):
         return
     if one.drug is other.drug:
         if (one.mode, one.item.fase, one.route) == (other.mode, other.item.fase, other.route):
@@ -44,6 +50,9 @@ def _duplicate(one: Row, other: Row) -> Iterator[Finding]:
     elif one.drug.drug_class == other.drug.drug_class and not (one.drug.combinable and other.drug.combinable):
         message = f"{other.drug.name} e {one.drug.name} são da mesma classe: {one.drug.drug_class} ({one.path})"
         yield Finding("duplicate.class", "error", other.at("farmaco"), message, None, other.item.farmaco)
+    elif one.drug.group and one.drug.group == other.drug.group:
+        message = f"{other.drug.name} e {one.drug.name}: em geral um só {one.drug.group} de cada vez ({one.path})"
+        yield Finding("duplicate.class", "warning", other.at("farmaco"), message, None, other.item.farmaco)
 
 
 def _interactions(rows: Sequence[Row]) -> Iterator[Finding]:
@@ -90,11 +99,11 @@ def _departures(rows: Sequence[Row], references: Sequence[Row]) -> Iterator[Find
 
 
 def _changed_dose(row: Row, references: Sequence[Row]) -> Iterator[Finding]:
-    dose = row.content_dose(row.patient_weight or row.weight)
+    dose = row.received_content
     planned = [
         (each, amount)
         for each in references
-        if each.drug is row.drug and each.mode == row.mode and (amount := each.content_dose(each.patient_weight))
+        if each.drug is row.drug and each.mode == row.mode and (amount := each.received_content)
     ]
     if dose is None or not planned:
         return
