@@ -13,6 +13,7 @@ test: $(VENV)/.dev ## every test, real llama.cpp included
 
 check: $(VENV)/.dev lint types layers ## what must hold before a change lands
 	$(BIN)/python docs/generate_commands.py --check
+	$(BIN)/python docs/generate_safety.py --check
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/.dev
@@ -32,11 +33,13 @@ format: $(VENV)/.dev
 soak: $(VENV)/.dev ## the long forms of the tests
 	$(BIN)/python -m pytest -m soak
 
-bench: $(VENV)/.dev ## start-up against `import typer`
+bench: $(VENV)/.dev ## start-up against `import typer`; recall, false alarms and speed of the checks
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/verification.py
 
-docs: $(VENV)/.dev ## write the command reference and the picture of the README
+docs: $(VENV)/.dev ## write the command reference, the tables of docs/safety.md and the picture of the README
 	$(BIN)/python docs/generate_commands.py
+	$(BIN)/python docs/generate_safety.py
 	$(BIN)/python docs/generate_picture.py
 
 clean:

@@ -25,6 +25,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gemx import library
+from gemx.clinical import vocabulary
 
 ROOT = Path(__file__).parents[1]
 SECONDS = 2.0
@@ -102,8 +103,20 @@ REQUIRED = {
     "inputs": """gemx inputs inputs.*.id inputs.*.label inputs.*.kind inputs.*.hard inputs.*.choices
         inputs.*.absent.value inputs.*.absent.when""",
     "drug": """gemx id name class presentations sources presentations.*.id presentations.*.text presentations.*.source
-        presentations.*.reconstitution.diluent presentations.*.reconstitution.volume sources.*.title sources.*.date
-        sources.*.read sources.*.url_or_id notes.*.text notes.*.source""",
+        presentations.*.reconstitution.diluent presentations.*.reconstitution.volume salt.name salt.base salt.salt
+        salt.doses_in salt.source diluents.*.*.name diluents.*.*.source routes.*.*.name routes.*.*.source
+        concentration.*.source doses.*.indication doses.*.modes doses.*.usual.*.low doses.*.usual.*.high
+        doses.*.daily_usual.*.low doses.*.daily_usual.*.high doses.*.interval_h.*.low doses.*.interval_h.*.high
+        doses.*.max.*.value doses.*.daily_max.*.value doses.*.*.*.source speed.*.max speed.*.source infusion.*.manner
+        infusion.*.min infusion.*.source renal.none renal.none.source renal.bands renal.bands.*.when renal.bands.*.text
+        renal.bands.*.source pregnancy.*.risk pregnancy.*.text pregnancy.*.source allergy.*.to allergy.*.severity
+        allergy.*.text allergy.*.source contraindications.*.text contraindications.*.source interactions.*.with
+        interactions.*.kind interactions.*.text interactions.*.source notes.*.text notes.*.source sources.*.title
+        sources.*.kind sources.*.date sources.*.read sources.*.url_or_id""",
+    "vocabulary": """gemx routes diluents allergens routes.*.name routes.*.words diluents.*.name diluents.*.words
+        allergens.*.id allergens.*.label allergens.*.words""",
+    "rules": """gemx automation case rules rules.* rules.*.code rules.*.title rules.*.severities rules.*.why rules.*.bad
+        rules.*.good rules.*.bad.said rules.*.good.said""",
     "profile": "gemx title",
     "template": "gemx title prompt",
 }
@@ -115,11 +128,19 @@ OPTIONAL = {
     "case": "inputs.fc inputs.ureia inputs.ph inputs.alergias inputs.melena inputs.nome",
     "inputs": """inputs.*.plausible inputs.*.units inputs.*.short inputs.*.calculator inputs.*.local inputs.*.absent
         inputs.*.unit""",
-    "drug": "synonyms strength_as salt notes sources.*.publisher",
+    "drug": """synonyms combinable group salt diluents concentration doses routes speed infusion renal pregnancy allergy
+        contraindications interactions notes salt.text diluents.allowed diluents.forbidden routes.*.*.text
+        presentations.*.multidose concentration.*.text concentration.*.when doses.*.words doses.*.phases doses.*.routes
+        doses.*.usual doses.*.max doses.*.daily_max doses.*.interval_h doses.*.max.*.text contraindications.*.when
+        sources.*.publisher sources.*.weak""",
+    "vocabulary": "allergens.*.source",
+    "rules": "rules.*.bad.set rules.*.bad.add rules.*.bad.patient rules.*.bad.case rules.*.bad.text",
     "profile": "temperature system",
     "template": "language system",
 }
 OPEN_MAPPINGS = ("inputs.*.choices", "inputs.*.units", "sources")
+# Below these anything may stand: an example of a rule is a change of an answer, right or wrong.
+OPEN_BELOW = tuple(f"rules.*.{example}.{part}" for example in ("bad", "good") for part in ("set", "add", "patient"))
 BROKEN_QUANTITIES = (
     *(
         "0,1 mcg/kg/mim",
@@ -231,6 +252,11 @@ def _fits(location: Location, patterns: Iterable[str]) -> bool:
     )
 
 
+def _is_free(location: Location) -> bool:
+    """Whether the place is below one where anything may stand."""
+    return any(_fits(location[:depth], OPEN_BELOW) for depth in range(len(location)))
+
+
 def _nodes(data: Any, location: Location = ()) -> Iterator[tuple[Location, Any]]:
     if location:
         yield location, data
@@ -290,7 +316,7 @@ def required_keys_null(source: Source) -> Iterator[Mutant]:
 def keys_misspelt(source: Source) -> Iterator[Mutant]:
     chance = source.random("misspelt letter")
     named = [place for place, _ in _nodes(source.data) if isinstance(place[-1], str)]
-    closed = [place for place in named if not _fits(place[:-1], OPEN_MAPPINGS)]
+    closed = [place for place in named if not _fits(place[:-1], OPEN_MAPPINGS) and not _is_free(place)]
     for location in _some(source, "misspelt", closed, 8):
         key = str(location[-1])
         index = chance.randrange(len(key))
@@ -308,7 +334,8 @@ def _renaming(old: str, new: str) -> Edit:
 
 
 def types_changed(source: Source) -> Iterator[Mutant]:
-    for location, value in _some(source, "types", _nodes(source.data), 5):
+    held = [(location, value) for location, value in _nodes(source.data) if not _is_free(location)]
+    for location, value in _some(source, "types", held, 5):
         for purpose, other in _other_types(source, location, value):
             yield _replaced(source, purpose, location, other)
 
@@ -332,12 +359,19 @@ def _other_types(source: Source, location: Location, value: Any) -> Iterator[tup
         yield "made a boolean", True
 
 
+LINES = (
+    "title name class id persona version system group rules.*.title routes.*.name doses.*.indication allergens.*.label"
+)
+
+
 def values_huge(source: Source) -> Iterator[Mutant]:
     limits = {
         "calculators.*.digits": (5, 10**9, -1),
         "checklist.*.deadline_min": (10**9, -1, 0.5),
         "regimens.*.quantity": (10**6, 0, -4),
         "regimens.*.interval_h": (10**6, 0),
+        "doses.*.interval_h.*.low": (10**6, 0, -4, "8 h"),
+        "renal.bands.*.interval_min_h": (10**6, 0, -4),
         "temperature": (2.1, 10**30, -1),
         "inputs.*.hard": ([2, 1], [1], [1, 2, 3]),
         "inputs.*.plausible": ([-1000, -999], [10**9, 10**10]),
@@ -345,32 +379,81 @@ def values_huge(source: Source) -> Iterator[Mutant]:
     for pattern, values in limits.items():
         for location in _some(source, pattern, _places(source, pattern), 1):
             yield from (_replaced(source, "huge", location, value) for value in values)
-    for location in _some(source, "long", _places(source, "title name class id persona version system"), 3):
+    for location in _some(source, "long", _places(source, LINES), 3):
         most = 2_000_000 if source.kind == "template" else 1_100
         yield _replaced(source, "long", location, "x" * most)
     for location in _places(source, "inputs.idade inputs.pas inputs.fc inputs.creatinina"):
         yield from (_replaced(source, "impossible", location, value) for value in (99_999, -1, "1.000", "7e", "64 kg"))
 
 
+QUANTITIES = """regimens.*.dose regimens.*.dilution.volume presentations.*.mass presentations.*.volume
+    presentations.*.reconstitution.volume salt.base salt.salt concentration.*.min concentration.*.max
+    doses.*.usual.*.low doses.*.usual.*.high doses.*.max.*.value doses.*.daily_usual.*.low doses.*.daily_max.*.value
+    speed.*.max infusion.*.min renal.bands.*.dose_max renal.bands.*.daily_max"""
+OF_ANOTHER_KIND = {
+    "regimens.*.dose": "4 mmHg",
+    "regimens.*.dilution.volume": "4 mg",
+    "presentations.*.mass": "4 mL",
+    "presentations.*.volume": "4 mg",
+    "presentations.*.reconstitution.volume": "4 mL/h",
+    "salt.base": "4 mL",
+    "salt.salt": "4 mg/mL",
+    "concentration.*.max": "4 mg",
+    "concentration.*.min": "4 mL/mg",
+    "doses.*.usual.*.low": "4 mmHg",
+    "doses.*.max.*.value": "4 h",
+    "doses.*.daily_max.*.value": "4 g",
+    "doses.*.daily_usual.*.high": "4 g/h",
+    "speed.*.max": "4 mg",
+    "infusion.*.min": "4 mg/min",
+    "renal.bands.*.dose_max": "4 kg/mg",
+    "renal.bands.*.daily_max": "4 g/h",
+}
+
+
 def quantities_broken(source: Source) -> Iterator[Mutant]:
-    pattern = """regimens.*.dose regimens.*.dilution.volume presentations.*.mass presentations.*.volume
-        presentations.*.reconstitution.volume"""
-    for location in _some(source, "quantity", _places(source, pattern), 3):
+    for location in _some(source, "quantity", _places(source, QUANTITIES), 4):
         for value in _some(source, f"quantities {location}", BROKEN_QUANTITIES, 5):
             yield _replaced(source, "quantity", location, value)
-    wrong = {"presentations.*.mass": "4 mL", "presentations.*.volume": "4 mg", "regimens.*.dilution.volume": "4 mg"}
-    wrong |= {"presentations.*.reconstitution.volume": "4 mL/h", "regimens.*.dose": "4 mmHg"}
-    for pattern, value in wrong.items():
+    for pattern, value in OF_ANOTHER_KIND.items():
         for location in _some(source, pattern, _places(source, pattern), 1):
             yield _replaced(source, "quantity of another kind", location, value)
 
 
+def ranges_broken(source: Source) -> Iterator[Mutant]:
+    """The bounds of a range the other way round, or in units that do not compare."""
+    ranges = "doses.*.usual.* doses.*.daily_usual.* doses.*.interval_h.* concentration.*"
+    found = [(location, _at(source.data, location)) for location in _places(source, ranges)]
+    names = [("low", "high"), ("min", "max")]
+    bounds = [
+        (location, held, low, high)
+        for location, held in found
+        for low, high in names
+        if low in held and high in held and held[low] != held[high]
+    ]
+    for location, held, low, high in _some(source, "ranges", bounds, 3):
+        yield _replaced(source, "turned round", location, {**held, low: held[high], high: held[low]})
+        other = "9 U/min" if "U" not in str(held[high]) else "9 mg/min"
+        yield _replaced(source, "unlike", location, {**held, high: other})
+    for location in _some(source, "no bound", _places(source, "concentration.*"), 1):
+        held = {key: value for key, value in _at(source.data, location).items() if key not in ("min", "max")}
+        yield _replaced(source, "no bound", location, held)
+    for location in _places(source, "renal"):
+        both = {"none": {"source": next(iter(source.data["sources"]))}, "bands": [_BAND], **_at(source.data, location)}
+        yield _replaced(source, "both", location, both)
+
+
+_BAND = {"when": "clcr < 30", "text": "x", "source": "x"}
+
+
 def expressions_broken(source: Source) -> Iterator[Mutant]:
-    conditions = _places(source, "*.*.when inputs.*.absent.when")
+    conditions = _places(source, "*.*.when *.*.*.when *.*.*.*.when")
     for value in BROKEN_EXPRESSIONS:
         for location in _some(source, f"expression {value[:20]}", conditions, 1):
-            # In inputs.yaml a lone name is the condition that there is such a value.
-            if source.kind == "inputs" and (value == "idade" or len(value) > 500):
+            # In inputs.yaml a lone name is the condition that there is such a value; of a drug it is not refused yet.
+            if value == "idade" and source.kind in ("inputs", "drug"):
+                continue
+            if source.kind == "inputs" and len(value) > 500:
                 continue
             yield _replaced(source, "expression", location, value)
 
@@ -388,13 +471,21 @@ def texts_broken(source: Source) -> Iterator[Mutant]:
             yield _replaced(source, "text", ("prompt",), value)
 
 
+REFERENCES = """inputs.* calculators.*.id regimens.*.drug regimens.*.presentation *.*.sources.*.id knowledge.* id
+    output.contract output.sections.* presentations.*.source *.*.source *.*.*.source *.*.*.*.source diluents.*.*.name
+    routes.*.*.name doses.*.routes.* doses.*.modes.* doses.*.phases.* salt.source salt.doses_in infusion.*.manner
+    pregnancy.*.risk allergy.*.to allergy.*.severity interactions.*.kind sources.*.kind rules.*.code
+    rules.*.severities.*"""
+
+
 def references_broken(source: Source) -> Iterator[Mutant]:
-    pattern = """inputs.* calculators.*.id regimens.*.drug regimens.*.presentation *.*.sources.*.id knowledge.* id
-        output.contract output.sections.* automation presentations.*.source notes.*.source language_ kind"""
-    for location in _some(source, "reference", _places(source, pattern), 10):
+    found = REFERENCES.split() if source.kind in ("automation", "drug", "rules") else []
+    for location in _some(source, "reference", _places(source, " ".join(found)), 10):
         value = _at(source.data, location)
-        if (isinstance(value, str) and source.kind in ("automation", "drug")) or location == ("automation",):
+        if isinstance(value, str):
             yield _replaced(source, "reference", location, f"{value}x" if "?" not in value else "nada?")
+    if source.kind == "case":
+        yield _replaced(source, "reference", ("automation",), f"{source.data['automation']}x")
     names = "calculators.*.inputs.*"
     for location in _some(source, "parameter", _places(source, names), 5):
         yield _replaced(source, "name", location, "nao_existe")
@@ -427,7 +518,7 @@ def dates_broken(source: Source) -> Iterator[Mutant]:
 
 def items_doubled(source: Source) -> Iterator[Mutant]:
     """A list whose items have ids, with an item twice."""
-    lists = "inputs calculators regimens presentations knowledge"
+    lists = "inputs calculators regimens presentations knowledge routes diluents allergens rules"
     for location in _places(source, lists):
         items = _at(source.data, location)
         if isinstance(items, list):
@@ -506,8 +597,17 @@ MUTATIONS: dict[str, Callable[[Source], Iterator[Mutant]]] = {
     mutation.__name__: mutation
     for mutation in (
         *(keys_dropped, optional_keys_dropped, required_keys_null, keys_misspelt, types_changed, values_huge),
-        *(quantities_broken, expressions_broken, texts_broken, references_broken, quotes_changed, dates_broken),
-        *(items_doubled, bytes_broken, prologues, epilogues, indentation_broken, texts_cut, characters_changed),
+        *(quantities_broken, ranges_broken, expressions_broken, texts_broken, references_broken, quotes_changed),
+        *(
+            dates_broken,
+            items_doubled,
+            bytes_broken,
+            prologues,
+            epilogues,
+            indentation_broken,
+            texts_cut,
+            characters_changed,
+        ),
     )
 }
 
@@ -569,11 +669,13 @@ def _complaint(mutant: Mutant, house: Path, run_gemx: Callable[..., Any]) -> str
     path = house / mutant.file
     before = path.read_bytes()
     path.write_bytes(mutant.data)
+    vocabulary.load_vocabulary.cache_clear()  # a process reads the words once
     started = time.perf_counter()
     try:
         result = run_gemx("auto", "validate", str(house / (mutant.target or mutant.file)))
     finally:
         path.write_bytes(before)
+        vocabulary.load_vocabulary.cache_clear()
     seconds = time.perf_counter() - started
     codes = {"broken": (3,), "valid": (0,), "either": (0, 3)}[mutant.verdict]
     if result.code not in codes:

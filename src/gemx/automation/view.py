@@ -6,7 +6,6 @@ stands only struck out and labelled ERRO. Foreign text loses its control charact
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from datetime import datetime, timedelta
@@ -14,6 +13,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from gemx.automation.facts import Facts
+from gemx.automation.marks import Marks, counted, place, said, spelled, struck
 from gemx.automation.protocol import Protocol
 from gemx.automation.runner import Result
 from gemx.automation.verification import CHECKED
@@ -26,24 +26,14 @@ from gemx.sanitize import printable
 
 Tone = Literal["plain", "muted", "warning", "error"]
 SUPPORT = "Apoia e não substitui a decisão do profissional responsável."
-_MOST_ERRORS = 3
-_LONGEST_FOUND = 60
+_MOST_ERRORS = 2
 _REVIEW = (
     "[ ] De acordo   [ ] De acordo, com alterações   [ ] Não seguida",
     "Alterações ou motivo: ________________________________________________________",
     "Nome e registro: ______________________________   Data e hora: ________________",
     "Assinatura: ___________________________________________________________________",
 )
-_HARD_SPACE = "\u00a0"
-_AMOUNT = re.compile(r"\d+(?:,\d+)? \S+")
 _REFUSED = " (do protocolo, por código: a resposta foi recusada)"
-_SEVERITIES = {"error": "ERRO", "warning": "aviso", "conflict": "conflito", "unverifiable": "não verificável"}
-_COUNTED = {
-    "error": ("erro", "erros"),
-    "conflict": ("conflito de fontes", "conflitos de fontes"),
-    "unverifiable": ("item não verificável", "itens não verificáveis"),
-    "warning": ("aviso", "avisos"),
-}
 
 
 @dataclass(frozen=True)
@@ -104,60 +94,6 @@ class Entries:
 Block = Title | Heading | Lines | Rows | Entries
 
 
-class _Marks:
-    """What the findings say of the answer's fields, for the texts that show them."""
-
-    def __init__(self, findings: Sequence[Finding]) -> None:
-        self.findings = findings
-        self.errors = {each.path: each for each in findings if each.severity == "error"}
-        wrong = {each.found for each in self.errors.values() if each.found and _AMOUNT.fullmatch(each.found)}
-        # A wrong amount is struck wherever the answer repeats it, in either spelling of its unit.
-        spelled = sorted({_spaced(form) for each in wrong for form in (each, _spelled(each))}, key=len, reverse=True)
-        self._wrong = re.compile(rf"(?<![\d,.])(?:{'|'.join(spelled)})(?![\w/])") if spelled else None
-
-    def text(self, text: str | None) -> str:
-        """A text of the answer, with the wrong amounts in it struck."""
-        if not text or self._wrong is None:
-            return text or ""
-        return self._wrong.sub(lambda match: struck(match[0]), text)
-
-    def value(self, path: str, shown: str) -> str:
-        """A field of the answer: where it is wrong, what was computed and then the wrong value, struck."""
-        error = self.errors.get(path) or self.errors.get(f"{path}.unidade")
-        if error is None or not shown:
-            return shown
-        return f"{_spelled(error.expected or '')} {struck(shown)}".strip()
-
-    def beside(self, path: str) -> tuple[str, ...]:
-        """The findings about a row, the gravest first."""
-        own = [each for each in self.findings if each.path == path or each.path.startswith((f"{path}.", f"{path}["))]
-        return tuple(_said(each) for each in sorted(own, key=lambda each: SEVERITIES.index(each.severity)))
-
-    def is_wrong(self, path: str) -> bool:
-        """Whether anything in a row is an error."""
-        return any(each == path or each.startswith(f"{path}.") for each in self.errors)
-
-
-def struck(text: str) -> str:
-    """A wrong value as every format shows it: labelled, and struck out by each in its own way."""
-    return f"ERRO{_HARD_SPACE}~~{text.replace(' ', _HARD_SPACE)}~~"
-
-
-def _said(finding: Finding) -> str:
-    found = finding.found if finding.found and len(finding.found) <= _LONGEST_FOUND else None
-    shown = "" if found is None else f" {struck(found)}" if finding.severity == "error" else f" ({found})"
-    return f"{_SEVERITIES[finding.severity]}: {finding.message}{shown}"
-
-
-def _spaced(amount: str) -> str:
-    return re.escape(amount).replace("\\ ", r"\s*")
-
-
-def _spelled(text: str) -> str:
-    """The text with units as Brazil's safety protocol wants them: "10 U" has been read as 100."""
-    return re.sub(r"(?<=\d )UI?(?!\w)|(?<=[a-z]/)UI?(?!\w)", "unidades", text)
-
-
 class _Sources:
     """Numbers the cited passages in the order in which they are first used, and keeps the words that were quoted."""
 
@@ -174,7 +110,7 @@ class _Sources:
 
 def blocks(result: Result) -> list[Block]:
     """All blocks of a result, in reading order."""
-    sources, marks = _Sources(), _Marks(result.findings)
+    sources, marks = _Sources(), Marks(result.findings)
     protocol, facts, answer = result.run.protocol, result.run.facts, result.answer
     page: list[Block] = [
         Title(protocol.title, f"{protocol.id} {protocol.automation.version}"),
@@ -195,7 +131,7 @@ def blocks(result: Result) -> list[Block]:
 
 def note(result: Result, made: datetime) -> list[Block]:
     """The result as a note for the patient record, with room for the clinician who reviews it."""
-    sources, marks = _Sources(), _Marks(result.findings)
+    sources, marks = _Sources(), Marks(result.findings)
     protocol, facts, answer = result.run.protocol, result.run.facts, result.answer
     page: list[Block] = [
         Title("Nota de apoio à decisão", f"{made:%Y-%m-%d %H:%M} UTC"),
@@ -247,7 +183,8 @@ def _status(result: Result) -> list[Block]:
     page: list[Block] = []
     if errors := result.errors:
         whose = f" em {result.model}" if result.model else ""
-        rows = tuple(Row(("ERRO", str(finding))) for finding in errors[:_MOST_ERRORS])
+        shown = [": ".join(part for part in (place(each, result.answer), each.message) if part) for each in errors]
+        rows = tuple(Row(("ERRO", text)) for text in shown[:_MOST_ERRORS])
         page += [Lines((f"RESPOSTA RECUSADA: {counted(errors)}{whose} (todos em Conferência)",), "error")]
         page += [Rows(rows, fit=True)]
     elif result.answer and not result.verified:
@@ -260,14 +197,13 @@ def _status(result: Result) -> list[Block]:
 
 def _findings(result: Result) -> list[Block]:
     ordered = sorted(result.findings, key=lambda each: SEVERITIES.index(each.severity))
-    entries = (Entry(f"{each.code}{f' em {each.path}' if each.path else ''}", (_said(each),)) for each in ordered)
-    return _section("Conferência", entries)
+    return _section("Conferência", (Entry(_where(each, result.answer), (said(each),)) for each in ordered))
 
 
-def counted(findings: Sequence[Finding]) -> str:
-    """How many findings of each severity, in words; `sem achados` where there are none."""
-    counts = [(len([each for each in findings if each.severity == name]), name) for name in SEVERITIES]
-    return ", ".join(f"{count} {_COUNTED[name][count > 1]}" for count, name in counts if count) or "sem achados"
+def _where(finding: Finding, answer: Answer | None) -> str:
+    where = place(finding, answer)
+    path = f" ({finding.path})" if finding.path and finding.path != where else ""
+    return f"{finding.code}{f' em {where}{path}' if where else ''}"
 
 
 def _checklist(answer: Answer, facts: Facts, sources: _Sources) -> Rows:
@@ -314,7 +250,7 @@ def _computed(item: Prescription) -> Row | None:
     return Row((item.farmaco, _amount(value), " · ".join(remark for remark in remarks if remark)))
 
 
-def _rest(answer: Answer, draft: Answer | None, sources: _Sources, marks: _Marks) -> list[Block]:
+def _rest(answer: Answer, draft: Answer | None, sources: _Sources, marks: Marks) -> list[Block]:
     def entry(text: str, citations: Sequence[Citation]) -> Entry:
         return Entry(f"{marks.text(text)} {sources.mark(citations)}".rstrip())
 
@@ -351,7 +287,7 @@ def _composed(draft: Answer | None) -> dict[tuple[str, str | None], Prescription
 
 
 def _prescription(
-    index: int, item: Prescription, composed: Prescription | None, sources: _Sources, marks: _Marks
+    index: int, item: Prescription, composed: Prescription | None, sources: _Sources, marks: Marks
 ) -> Entry:
     path = f"farmacoterapia[{index}]"
     salt = f" ({marks.value(f'{path}.base_ou_sal', item.base_ou_sal)})" if item.base_ou_sal else ""
@@ -377,11 +313,11 @@ def _prescription(
 
 def _dosage_of(item: Prescription) -> str:
     """The protocol's own row in short: dilution, dose, rate."""
-    none = _Marks(())
+    none = Marks(())
     return " · ".join(part for part in (_dilution("", item, none), _dosage("", item, none)) if part)
 
 
-def _presentation(path: str, item: Prescription, marks: _Marks) -> str:
+def _presentation(path: str, item: Prescription, marks: Marks) -> str:
     shown = item.apresentacao
     if shown is None:
         return ""
@@ -394,7 +330,7 @@ def _presentation(path: str, item: Prescription, marks: _Marks) -> str:
     return f"{text} — abrir {marks.value(f'{path}.quantidade', format_number(item.quantidade))}"
 
 
-def _dilution(path: str, item: Prescription, marks: _Marks) -> str:
+def _dilution(path: str, item: Prescription, marks: Marks) -> str:
     dilution = item.diluicao
     if dilution is None:
         return ""
@@ -408,7 +344,7 @@ def _dilution(path: str, item: Prescription, marks: _Marks) -> str:
     return " · ".join(parts)
 
 
-def _dosage(path: str, item: Prescription, marks: _Marks) -> str:
+def _dosage(path: str, item: Prescription, marks: Marks) -> str:
     dosage = item.posologia
     if dosage is None:
         return ""
@@ -489,7 +425,7 @@ def _tokens(result: Result) -> str:
 
 
 def _amount(amount: Amount | None) -> str:
-    return "" if amount is None else _spelled(f"{_decimal(amount.valor)} {amount.unidade}")
+    return "" if amount is None else spelled(f"{_decimal(amount.valor)} {amount.unidade}")
 
 
 def _decimal(value: Decimal) -> str:

@@ -26,7 +26,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done, 2 usage, 3 configuration, 4 input, 5 provider, 6 contract, 7 partial, "
+    epilog="Exit codes: 0 done, 2 usage, 3 configuration, 4 input, 5 provider, 6 contract or verification, 7 partial, "
     "8 try again later, 11 storage, 130 interrupted.",
 )
 app.add_typer(auto.app, name="auto")

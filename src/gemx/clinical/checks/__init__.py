@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from gemx.clinical.answer import Answer
-from gemx.clinical.checks import arithmetic, limits, patients, row, statements, together
+from gemx.clinical.checks import arithmetic, limits, patients, product, row, statements, together
 from gemx.clinical.checks.case import Case, Measured
 from gemx.clinical.findings import Finding
 
@@ -22,6 +22,7 @@ def check(answer: Answer, case: Case) -> list[Finding]:
         findings += each.unit_findings
         sums = arithmetic.Sums(each, together.reference_for(each, references))
         findings += arithmetic.check(sums)
+        findings += product.check(each)
         findings += limits.check(each, sums.given_concentration)
         findings += patients.check(each)
     findings += patients.unread_allergies(case, rows)

@@ -36,7 +36,11 @@ def check(sums: Sums) -> Iterator[Finding]:
 def _kinds(row: Row) -> Iterator[Finding]:
     """A dose in a kind of unit that the drug is not measured in, or that its presentation is not."""
     dose, mass = row.measure(_DOSE), row.measure(_STRENGTH)
-    if dose is None or dose.content == "volume":
+    if dose is None:
+        return
+    if row.mode is not None and (row.mode == "continua") != (dose.timed and not dose.daily):
+        yield from _untimely(row, dose)
+    if dose.content == "volume":
         return
     known = _contents(row)
     if known and dose.content not in known:
@@ -45,6 +49,15 @@ def _kinds(row: Row) -> Iterator[Finding]:
     elif mass is not None and mass.content != dose.content:
         message = f"a dose em {dose.unit} não se compara com a apresentação em {mass.unit}"
         yield Finding("unit.content", "unverifiable", row.at(_DOSE), message, None, str(dose))
+
+
+def _untimely(row: Row, dose: Measure) -> Iterator[Finding]:
+    """A continuous dose without a time, or a single one with it; an amount per day serves both."""
+    if dose.daily:
+        return
+    wanted = "por tempo, como mcg/kg/min" if row.mode == "continua" else "de uma administração, sem tempo"
+    message = f"a dose de uma linha {row.mode} é {wanted}"
+    yield Finding("unit.dimension", "error", row.at(_DOSE), message, wanted, str(dose))
 
 
 def _contents(row: Row) -> set[str]:
@@ -156,9 +169,15 @@ class Sums:
         stated = self.stated.value if self.stated else None
         if self._drawn_from_multidose:
             return stated
-        if stated is not None and any(close(stated, each) for each in self.concentrations):
+        if stated is not None and any(close(stated, each) for each in (*self.concentrations, *self._protocols)):
             return stated
         return self.concentrations[0] if self.concentrations else stated
+
+    @property
+    def _protocols(self) -> list[Fraction]:
+        """The concentration of the protocol's own row: where it is the stated one, what contradicts it is wrong."""
+        kept = self.reference.measure(_CONCENTRATION) if self.reference else None
+        return [kept.value] if kept and self.stated and kept.content == self.stated.content else []
 
     @cached_property
     def _drawn_from_multidose(self) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from gemx import expression
 from gemx.clinical.findings import Severity
-from gemx.clinical.formulary import Drug
+from gemx.clinical.formulary import Drug, Sourced
 from gemx.expression import Expression
 
 State = Literal["inside", "outside", "maybe"]
@@ -101,3 +101,15 @@ def _combined(drug: Drug, states: Mapping[str, tuple[State, Any]], unknown: froz
 def mildest(verdicts: Iterable[Verdict]) -> Verdict:
     """The verdict that stands where each is of another indication that the row could mean."""
     return min(verdicts, key=lambda verdict: _GRAVITY.index(verdict.severity), default=NOTHING)
+
+
+def named(drug: Drug, claim: Sourced) -> str:
+    """The source of a claim, as a reader knows it."""
+    source = drug.sources[claim.source]
+    return source.publisher or source.title
+
+
+def cited(drug: Drug, claim: Sourced) -> str:
+    """A claim's remark and source, for the end of a message."""
+    remark = getattr(claim, "text", None)
+    return f"{remark}; {named(drug, claim)}" if remark else named(drug, claim)

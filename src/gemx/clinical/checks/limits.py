@@ -1,4 +1,4 @@
-"""One row against its drug's limits: dose, day, concentration, speed, interval, route, diluent, strength, salt.
+"""One row against its drug's limits: dose, day, interval, concentration, speed.
 
 Limits are claims of sources; where they disagree the finding is a conflict. Out of the usual range is a warning.
 """
@@ -14,17 +14,16 @@ from typing import Any
 
 from gemx.clinical import wording
 from gemx.clinical.checks.arithmetic import per_day
-from gemx.clinical.checks.claims import Verdict, holds, judge, mildest
-from gemx.clinical.checks.row import ABOVE, BELOW, DIRECT, MINUTES_PER_DAY, Measure, Row, close
+from gemx.clinical.checks.claims import Verdict, cited, holds, judge, mildest
+from gemx.clinical.checks.product import route_fits
+from gemx.clinical.checks.row import ABOVE, BELOW, DIRECT, MINUTES_PER_DAY, Measure, Row
 from gemx.clinical.findings import Code, Finding, Severity
-from gemx.clinical.formulary import Choices, ConcentrationLimit, Dose, Drug, Presentation, Sourced
+from gemx.clinical.formulary import ConcentrationLimit, Dose, DoseLimit, Drug, UsualDaily, UsualDose, UsualInterval
 from gemx.clinical.numbers import format_number
 from gemx.clinical.quantity import Quantity, in_base, parse_unit
 
 _CONTENT_NAMES = ("mass", "activity", "equivalents", "substance", "volume")
-_DOSE, _VIA = "posologia.dose", "posologia.via"
-_SALT_MATTERS = Decimal("1.2")
-_SMALLEST_BAG_ML = 50
+_DOSE = "posologia.dose"
 
 
 @dataclass(frozen=True)
@@ -45,21 +44,10 @@ class _Limits:
 
 
 def check(row: Row, concentration: Measure | None) -> Iterator[Finding]:
-    """Every limit of the drug that the row breaks, and every field that the limits need.
-
-    `concentration` is what is given per mL, where it is known.
-    """
-    drug = row.drug
-    if drug is None:
-        message = f"{row.item.farmaco} não está no formulário: doses e limites não foram conferidos"
-        yield Finding("drug.unknown", "unverifiable", row.at("farmaco"), message, None, row.item.farmaco)
+    """Every limit of the drug that the row breaks; `concentration` is what is given per mL, where it is known."""
+    if row.drug is None:
         return
-    limits = _Limits(row, drug, fitting_doses(row, drug))
-    yield from _fields(limits)
-    yield from _route(limits)
-    yield from _diluent(limits)
-    yield from _strength(limits)
-    yield from _salt(limits)
+    limits = _Limits(row, row.drug, fitting_doses(row, row.drug))
     yield from _dose(limits)
     yield from _day(limits)
     yield from _interval(limits)
@@ -75,7 +63,7 @@ def fitting_doses(row: Row, drug: Drug) -> tuple[Dose, ...]:
         for dose in drug.doses
         if (row.mode is None or row.mode in dose.modes)
         and (not dose.phases or row.item.fase is None or row.item.fase in dose.phases)
-        and (not dose.routes or row.route is None or _route_fits(row.route, dose.routes))
+        and (not dose.routes or row.route is None or route_fits(row.route, dose.routes))
         and holds(dose.when, values) is not False
     ]
     said = f"{row.item.indicacao or ''} {row.item.condicao or ''}"
@@ -89,135 +77,12 @@ def allowed(row: Row) -> list[str]:
     if drug is None:
         return []
     doses = fitting_doses(row, drug)
-    said = [f"habitual {bound.low} a {bound.high} ({_said(drug, bound)})" for each in doses for bound in each.usual]
-    said += [f"máximo {bound.value} ({_said(drug, bound)})" for each in doses for bound in each.max]
-    said += [f"máximo por dia {bound.value} ({_said(drug, bound)})" for each in doses for bound in each.daily_max]
-    said += [f"concentração até {bound.max} ({_said(drug, bound)})" for bound in drug.concentration if bound.max]
+    said = [f"habitual {_span(bound)} ({cited(drug, bound)})" for each in doses for bound in each.usual]
+    said += [f"máximo {bound.value} ({cited(drug, bound)})" for each in doses for bound in each.max]
+    said += [f"máximo por dia {bound.value} ({cited(drug, bound)})" for each in doses for bound in each.daily_max]
+    concerned = [bound for bound in drug.concentration if bound.max and _concerns(bound, row)]
+    said += [f"concentração até {bound.max} ({cited(drug, bound)})" for bound in concerned]
     return list(dict.fromkeys(said))
-
-
-def _route_fits(route: str, accepted: Sequence[str]) -> bool:
-    return route in accepted or (route == DIRECT and "IV" in accepted)
-
-
-def _said(drug: Drug, claim: Sourced) -> str:
-    """A claim's remark and source, for the end of a message."""
-    source = drug.sources[claim.source]
-    named, remark = source.publisher or source.title, getattr(claim, "text", None)
-    return f"{remark}; {named}" if remark else named
-
-
-def _fields(limits: _Limits) -> Iterator[Finding]:
-    """What the formulary or the arithmetic needs and the row leaves out."""
-    row, drug, dosage = limits.row, limits.drug, limits.row.item.posologia
-    if drug.doses and (dosage is None or dosage.dose is None):
-        yield _missing(row, _DOSE, "a dose")
-    if drug.routes and (dosage is None or not dosage.via):
-        yield _missing(row, _VIA, "a via")
-    if row.mode == "intermitente" and row.interval_min is None:
-        yield _missing(row, "posologia.intervalo_h", "o intervalo entre as doses")
-    if row.item.diluicao is None and row.route in (None, "IV", DIRECT, "IO") and _needs_dilution(limits):
-        yield _missing(row, "diluicao", "a diluição: assim, este fármaco só é dado diluído")
-
-
-def _needs_dilution(limits: _Limits) -> bool:
-    """Whether the drug is never pushed, or is infused out of something too small to be a bag."""
-    drug, volume = limits.drug, limits.row.measure("apresentacao.volume")
-    if drug.routes is not None and any(each.name == DIRECT for each in drug.routes.forbidden):
-        return True
-    has_content = any(each.mass for each in drug.presentations)
-    return limits.row.mode == "continua" and has_content and (volume is None or volume.value < _SMALLEST_BAG_ML)
-
-
-def _missing(row: Row, field: str, what: str) -> Finding:
-    return Finding("field.missing", "error", row.at(field), f"falta {what}")
-
-
-def _route(limits: _Limits) -> Iterator[Finding]:
-    row, routes = limits.row, limits.drug.routes
-    said = row.item.posologia.via if row.item.posologia else None
-    if routes is None or not said:
-        return
-    pushed = row.manner == "direta" and row.route == "IV"
-    used = frozenset((*row.routes, DIRECT)) if pushed else row.routes
-    barred = next((each for each in routes.forbidden if each.name in used), None)
-    if barred:
-        message = f"via proibida: {barred.name} ({_said(limits.drug, barred)})"
-        yield Finding("route.forbidden", "error", row.at(_VIA), message, _names(routes), said)
-    elif not used or not all(_route_fits(each, [known.name for known in routes.allowed]) for each in used):
-        message = f"esta via não está entre as do formulário: {_names(routes)}"
-        yield Finding("route.unlisted", "warning", row.at(_VIA), message, _names(routes), said)
-
-
-def _names(choices: Choices) -> str:
-    return ", ".join(dict.fromkeys(each.name for each in choices.allowed)) or "nenhuma"
-
-
-def _diluent(limits: _Limits) -> Iterator[Finding]:
-    row, diluents = limits.row, limits.drug.diluents
-    if diluents is None or row.item.diluicao is None or row.reconstituted:
-        return
-    said, path = row.item.diluicao.diluente, row.at("diluicao.diluente")
-    vocabulary = row.case.formulary.vocabulary
-    named = {vocabulary.diluent(part) for part in wording.fold(said).replace(" ou ", "/").split("/")} | {row.diluent}
-    barred = next((each for each in diluents.forbidden if each.name in named), None)
-    allowed = [each for each in diluents.allowed if each.name == row.diluent]
-    if barred and allowed:
-        message = f"{barred.name}: uma fonte proíbe ({_said(limits.drug, barred)}), outra aceita"
-        yield Finding("diluent.forbidden", "conflict", path, message, _names(diluents), said)
-    elif barred:
-        message = f"diluente proibido: {barred.name} ({_said(limits.drug, barred)})"
-        yield Finding("diluent.forbidden", "error", path, message, _names(diluents), said)
-    elif not allowed and diluents.allowed:
-        message = f"este diluente não está entre os do formulário: {_names(diluents)}"
-        yield Finding("diluent.unlisted", "warning", path, message, _names(diluents), said)
-
-
-def _strength(limits: _Limits) -> Iterator[Finding]:
-    row = limits.row
-    mass = row.measure("apresentacao.massa")
-    if mass is None or row.presentation is not None or _as_salt(limits, mass):
-        return
-    known = "; ".join(each.text for each in limits.drug.presentations)
-    message = f"apresentação que não está no formulário; as conhecidas: {known}"
-    yield Finding("presentation.unknown", "warning", row.at("apresentacao"), message, known, str(mass))
-
-
-def _as_salt(limits: _Limits, mass: Measure) -> bool:
-    """Whether a strength is a known one counted as the other form: salt for base, or base for salt."""
-    salt = limits.drug.salt
-    if salt is None or salt.ratio is None:
-        return False
-    factor = Fraction(salt.ratio) if salt.doses_in == "base" else 1 / Fraction(salt.ratio)
-    volume = limits.row.measure("apresentacao.volume")
-    known = [in_base(each.mass) for each in limits.drug.presentations if each.mass and _holds(each, volume)]
-    return any(close(mass.value, each * factor) for each in known) and not any(
-        close(mass.value, each) for each in known
-    )
-
-
-def _holds(presentation: Presentation, volume: Measure | None) -> bool:
-    """Whether a presentation may have this volume; a powder's depends on who dissolves it."""
-    if volume is None or presentation.volume is None or presentation.reconstitution:
-        return True
-    return close(volume.value, in_base(presentation.volume))
-
-
-def _salt(limits: _Limits) -> Iterator[Finding]:
-    row, salt = limits.row, limits.drug.salt
-    if salt is None:
-        return
-    said, mass = row.item.base_ou_sal, row.measure("apresentacao.massa")
-    cited = f"{salt.meaning} ({_said(limits.drug, salt)})"
-    if said is not None and said != salt.doses_in:
-        message = f"as fontes dão {cited}"
-        yield Finding("salt.mismatch", "error", row.at("base_ou_sal"), message, salt.doses_in, said)
-    elif mass is not None and _as_salt(limits, mass):
-        message = f"a apresentação parece contar a outra forma: {cited}"
-        yield Finding("salt.mismatch", "error", row.at("apresentacao.massa"), message, None, str(mass))
-    elif said is None and mass is None and salt.ratio is not None and salt.ratio >= _SALT_MATTERS:
-        message = f"não diz se a massa é de base ou de sal: {cited}"
-        yield Finding("salt.missing", "unverifiable", row.at("base_ou_sal"), message, salt.doses_in)
 
 
 def _dose(limits: _Limits) -> Iterator[Finding]:
@@ -232,10 +97,20 @@ def _dose(limits: _Limits) -> Iterator[Finding]:
         message = f"nenhuma fonte lida dá a dose {said}: os limites não foram conferidos"
         yield Finding("dose.unverifiable", "unverifiable", limits.row.at(_DOSE), message)
         return
+    if all(_compared(limits.row, _bound_of(each)) is None for each in bounds):
+        message = (
+            "a dose não se compara com as das fontes (outra unidade, ou falta o peso): os limites não foram conferidos"
+        )
+        yield Finding("dose.unverifiable", "unverifiable", limits.row.at(_DOSE), message, None, str(dose))
+        return
     found = mildest([_judged(limits, each.max, _over) for each in limits.doses if each.max])
     yield from _limit_finding(limits, "dose.above_max", _DOSE, found, dose)
     if found.severity is None:
         yield from _usual(limits, dose)
+
+
+def _bound_of(claim: UsualDose | DoseLimit) -> Quantity:
+    return claim.value if isinstance(claim, DoseLimit) else claim.high
 
 
 def _form(limits: _Limits, dose: Measure) -> Iterator[Finding]:
@@ -316,7 +191,7 @@ def _usual(limits: _Limits, dose: Measure) -> Iterator[Finding]:
     if not sides or 0 in sides:
         return
     how = "acima" if min(sides) > 0 else "abaixo" if max(sides) < 0 else "fora"
-    usual = "; ".join(f"{bound.low} a {bound.high} ({_said(limits.drug, bound)})" for bound in ranges)
+    usual = "; ".join(f"{_span(bound)} ({cited(limits.drug, bound)})" for bound in ranges)
     message = f"dose {how} do habitual: {usual}"
     yield Finding("dose.unusual", "warning", limits.row.at(_DOSE), message, usual, str(dose))
 
@@ -337,9 +212,9 @@ def _limit_finding(limits: _Limits, code: Code, field: str, verdict: Verdict, fo
     if verdict.severity is None:
         return
     limit = _value(verdict.against)
-    said = f"acima do limite de {limit} ({_said(drug, verdict.against)})"
+    said = f"acima do limite de {limit} ({cited(drug, verdict.against)})"
     if verdict.severity == "conflict":
-        said = f"{said}, mas cabe no de {_value(verdict.inside)} ({_said(drug, verdict.inside)}): as fontes divergem"
+        said = f"{said}, mas cabe no de {_value(verdict.inside)} ({cited(drug, verdict.inside)}): as fontes divergem"
     elif verdict.names:
         said = f"{said}, que vale conforme {', '.join(_labels(row, verdict.names))}: dado não informado"
     elif verdict.severity == "unverifiable":
@@ -404,7 +279,7 @@ def _usual_day(limits: _Limits, amount: Measure, ranges: Sequence[Any]) -> Itera
     row = limits.row
     if any(not over_day(row, each.high) and not _under_day(limits, amount, each.low) for each in ranges):
         return
-    usual = "; ".join(f"{each.low} a {each.high} ({_said(limits.drug, each)})" for each in ranges)
+    usual = "; ".join(f"{_span(each)} ({cited(limits.drug, each)})" for each in ranges)
     message = f"{amount} está fora do habitual por dia: {usual}"
     yield Finding("daily.unusual", "warning", row.at(_DOSE), message, usual, str(amount))
 
@@ -424,16 +299,20 @@ def _interval(limits: _Limits) -> Iterator[Finding]:
         return
     if any(each.low <= hours <= each.high for each in ranges):
         return
-    usual = "; ".join(f"{_hours(each)} ({_said(limits.drug, each)})" for each in ranges)
+    usual = "; ".join(f"{_hours(each)} ({cited(limits.drug, each)})" for each in ranges)
     message = f"intervalo fora do habitual: {usual}"
     yield Finding(
         "interval.unusual", "warning", row.at("posologia.intervalo_h"), message, usual, f"{format_number(hours)} h"
     )
 
 
-def _hours(bound: Any) -> str:
+def _hours(bound: UsualInterval) -> str:
     low, high = format_number(bound.low), format_number(bound.high)
     return f"{low} h" if low == high else f"{low} a {high} h"
+
+
+def _span(bound: UsualDose | UsualDaily) -> str:
+    return str(bound.low) if bound.low == bound.high else f"{bound.low} a {bound.high}"
 
 
 def _concentration(limits: _Limits, found: Measure | None) -> Iterator[Finding]:
@@ -450,14 +329,14 @@ def _concentration(limits: _Limits, found: Measure | None) -> Iterator[Finding]:
     yield from _limit_finding(limits, "concentration.above_max", field, over, found)
     low = [each for each in fit if each.min and holds(each.when, limits.values)]
     if over.severity is None and low and not any(each.min and _reaches(found, each.min) for each in low):
-        usual = "; ".join(f"{each.min} ({_said(limits.drug, each)})" for each in low)
+        usual = "; ".join(f"{each.min} ({cited(limits.drug, each)})" for each in low)
         message = f"concentração abaixo da mínima habitual: {usual}"
         yield Finding("concentration.below_min", "warning", row.at(field), message, usual, str(found))
 
 
 def _concerns(limit: ConcentrationLimit, row: Row) -> bool:
     manner = limit.manner is None or limit.manner == row.manner
-    return manner and (not limit.routes or row.route is None or _route_fits(row.route, limit.routes))
+    return manner and (not limit.routes or row.route is None or route_fits(row.route, limit.routes))
 
 
 def _concentration_content(limit: ConcentrationLimit) -> str:
@@ -500,8 +379,8 @@ def _per_minute(limits: _Limits) -> Measure | None:
 
 
 def _slowest(limits: _Limits) -> str:
-    times = [f"{each.min} ({_said(limits.drug, each)})" for each in limits.drug.infusion]
-    return "; ".join(times or [f"{each.max} ({_said(limits.drug, each)})" for each in limits.drug.speed])
+    times = [f"{each.min} ({cited(limits.drug, each)})" for each in limits.drug.infusion]
+    return "; ".join(times or [f"{each.max} ({cited(limits.drug, each)})" for each in limits.drug.speed])
 
 
 def _too_short(limits: _Limits, time: Fraction) -> Iterator[Finding]:
@@ -515,10 +394,10 @@ def _too_short(limits: _Limits, time: Fraction) -> Iterator[Finding]:
         return
     shown = f"{format_number(Decimal(round(float(time), 2)).normalize(), 2)} min"
     against = verdict.against
-    message = f"mais rápido que o mínimo de {against.min} ({_said(limits.drug, against)})"
+    message = f"mais rápido que o mínimo de {against.min} ({cited(limits.drug, against)})"
     severity: Severity = verdict.severity
     if severity == "conflict":
-        message += f"; outra fonte aceita {verdict.inside.min} ({_said(limits.drug, verdict.inside)})"
+        message += f"; outra fonte aceita {verdict.inside.min} ({cited(limits.drug, verdict.inside)})"
     yield Finding("infusion.too_fast", severity, row.at("tempo_infusao"), message, f"{against.min} ou mais", shown)
 
 

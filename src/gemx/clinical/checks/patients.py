@@ -13,7 +13,7 @@ from typing import Any
 
 from gemx.clinical import calculators, wording
 from gemx.clinical.checks.case import Case
-from gemx.clinical.checks.claims import Verdict, holds, judge, parsed
+from gemx.clinical.checks.claims import Verdict, holds, judge, named, parsed
 from gemx.clinical.checks.limits import daily_amount, over_day, over_dose
 from gemx.clinical.checks.row import BELOW, Row
 from gemx.clinical.findings import Finding, Severity
@@ -53,11 +53,6 @@ def unread_allergies(case: Case, rows: Iterable[Row]) -> Iterator[Finding]:
             if not known and not any(_names(part.strip(), drug) for drug in case.formulary.drugs.values()):
                 message = "alergia que não é de nenhuma classe conhecida aqui: confira à mão"
                 yield Finding("allergy.unrecognized", "unverifiable", "", message, None, part.strip())
-
-
-def _from(drug: Drug, said: Sourced) -> str:
-    source = drug.sources[said.source]
-    return source.publisher or source.title
 
 
 def _weight(row: Row) -> Iterator[Finding]:
@@ -101,7 +96,7 @@ def _allergy(row: Row, drug: Drug) -> Iterator[Finding]:
     known = _known_allergens(case, items)
     for allergy in drug.allergy:
         if allergy.to in known:
-            message = f"alergia a {known[allergy.to]}: {allergy.text} ({_from(drug, allergy)})"
+            message = f"alergia a {known[allergy.to]}: {allergy.text} ({named(drug, allergy)})"
             yield Finding("allergy.class", allergy.severity, path, message, None, drug.name)
 
 
@@ -125,7 +120,7 @@ def _pregnancy(row: Row, drug: Drug) -> Iterator[Finding]:
     pregnant, path = row.case.may_be_pregnant, row.at("farmaco")
     barred = [each for each in drug.pregnancy if each.risk == "contraindicated"]
     if pregnant is None and barred:
-        message = f"contraindicado na gestação ({_from(drug, barred[0])}): gestação não informada"
+        message = f"contraindicado na gestação ({named(drug, barred[0])}): gestação não informada"
         yield Finding("pregnancy.unknown", "unverifiable", path, message)
     if not pregnant:
         return
@@ -133,11 +128,11 @@ def _pregnancy(row: Row, drug: Drug) -> Iterator[Finding]:
         message = "nenhuma fonte lida fala do uso na gestação"
         yield Finding("pregnancy.unknown", "unverifiable", path, message)
         return
-    said = "; ".join(f"{each.text} ({_from(drug, each)})" for each in drug.pregnancy)
+    said = "; ".join(f"{each.text} ({named(drug, each)})" for each in drug.pregnancy)
     if barred:
         yield Finding("pregnancy.contraindicated", _barred(row, drug), path, f"paciente gestante: {said}")
     elif caution := [each for each in drug.pregnancy if each.risk == "caution"]:
-        message = f"paciente gestante: {caution[0].text} ({_from(drug, caution[0])})"
+        message = f"paciente gestante: {caution[0].text} ({named(drug, caution[0])})"
         yield Finding("pregnancy.caution", "warning", path, message)
 
 
@@ -159,7 +154,7 @@ def _contraindications(row: Row, drug: Drug) -> Iterator[Finding]:
             continue
         applies = holds(each.when, values)
         source = drug.sources[each.source]
-        said = f"{each.text} ({source.publisher or source.title})"
+        said = f"{each.text} ({named(drug, each)})"
         if applies:
             message = f"contraindicado: {said}"
             yield Finding("contraindication.present", _gravity(drug, each), row.at("farmaco"), message)
@@ -198,7 +193,7 @@ def _renal(row: Row, drug: Drug) -> Iterator[Finding]:
         yield _renal_finding(row, drug, verdict)
     for band in renal.bands:
         if not (band.dose_max or band.daily_max or band.interval_min_h) and holds(band.when, values):
-            message = f"{band.text} ({_from(drug, band)})"
+            message = f"{band.text} ({named(drug, band)})"
             yield Finding("renal.adjust", "warning", row.at(_DOSE), message, band.text)
 
 
@@ -215,7 +210,7 @@ def _breaks(row: Row, band: RenalBand) -> bool:
 
 def _renal_finding(row: Row, drug: Drug, verdict: Verdict) -> Finding:
     band, case = verdict.against, row.case
-    said = f"{band.text} ({_from(drug, band)})"
+    said = f"{band.text} ({named(drug, band)})"
     found = str(daily_amount(row) or row.measure(_DOSE) or "")
     if verdict.severity == "unverifiable" and verdict.names:
         why = "creatinina mudando: nenhuma fórmula vale" if case.unstable_creatinine else "função renal não informada"
@@ -226,7 +221,7 @@ def _renal_finding(row: Row, drug: Drug, verdict: Verdict) -> Finding:
     severity: Severity = verdict.severity or "warning"
     message = f"{shown}: {said}"
     if severity == "conflict":
-        message += f"; outra fonte: {verdict.inside.text} ({_from(drug, verdict.inside)})"
+        message += f"; outra fonte: {verdict.inside.text} ({named(drug, verdict.inside)})"
     elif severity == "error" and row.item.fase == "ataque":
         # A loading dose fills the volume of distribution, which the kidney does not change: what follows is adjusted.
         severity, message = "warning", f"{message}; vale para as doses seguintes à primeira"

@@ -51,7 +51,7 @@ _EXPECTED = {
     "rate": "volume por tempo, como mL/h",
 }
 _INFUSION_STEMS = ("infus", "bomba", "gotej")
-_SMALLEST_BAG_ML = 50
+SMALLEST_BAG_ML = 50
 _DIRECT_WORDS = ("direta", "direto", "bolus", "push")
 _ALTERNATIVES = re.compile(r"\s+ou\s+|[,;/]")
 _DENIED = re.compile(r"\b(?:nao|nunca|sem|evitar|proibid\w*|jamais)\b[^.;:]*$")
@@ -85,6 +85,11 @@ class Measure:
     def per_kg(self) -> bool:
         """Whether it is per kg of body weight."""
         return "body_weight" in self.dimensions
+
+    @cached_property
+    def daily(self) -> bool:
+        """Whether it is per day."""
+        return self.unit.endswith("/dia")
 
     @cached_property
     def timed(self) -> bool:
@@ -169,7 +174,7 @@ class Row:
         if self.interval_min is not None:
             return "intermitente"
         dose = self.measure("posologia.dose")
-        return "continua" if dose and dose.timed and not _daily(dose) else None
+        return "continua" if dose and dose.timed and not dose.daily else None
 
     @cached_property
     def route(self) -> str | None:
@@ -201,7 +206,7 @@ class Row:
         if self.route == DIRECT or (wording.find(said, _DIRECT_WORDS) and not denied(said, _DIRECT_WORDS)):
             return "direta"
         final = self.measure("diluicao.volume_final") or self.measure("diluicao.volume_diluente")
-        if wording.begins_any(said, _INFUSION_STEMS) or (final is not None and final.value >= _SMALLEST_BAG_ML):
+        if wording.begins_any(said, _INFUSION_STEMS) or (final is not None and final.value >= SMALLEST_BAG_ML):
             return "infusao"
         return None
 
@@ -305,9 +310,10 @@ class Row:
             value *= weight
             del dimensions["body_weight"]
         if dose.timed and self.mode != "continua":
-            if not _daily(dose) or self.interval_min is None:
+            if not dose.daily:
                 return None
-            value *= self.interval_min
+            # A dose per day without an interval is given once a day.
+            value *= self.interval_min or MINUTES_PER_DAY
             del dimensions["time"]
         return Measure(value, dimensions, _without_weight(dose.unit))
 
@@ -387,10 +393,6 @@ def _is_kind(kind: str, unit: str) -> bool:
         "dose": (content or volume) and under <= {"body_weight", "time"},
         "rate": (volume or drops or content) and under in ({"time"}, {"body_weight", "time"}),
     }[kind]
-
-
-def _daily(measure: Measure) -> bool:
-    return measure.unit.endswith("/dia")
 
 
 def _same(measure: Measure, value: Decimal, unit: str) -> bool:

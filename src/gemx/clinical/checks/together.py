@@ -7,6 +7,7 @@ from itertools import combinations
 
 from gemx.clinical.answer import TO_CONFIRM
 from gemx.clinical.checks.case import Case
+from gemx.clinical.checks.claims import named
 from gemx.clinical.checks.row import Row, close, read
 from gemx.clinical.findings import Code, Finding
 from gemx.clinical.formulary import Drug, Interaction
@@ -77,9 +78,8 @@ def _between(drug: Drug, other: Drug) -> Iterator[Interaction]:
 
 
 def _interaction_finding(row: Row, drug: Drug, other: Drug, known: Interaction) -> Finding:
-    source = drug.sources[known.source]
     code: Code = "interaction.line" if known.kind == "line" else "interaction.combination"
-    message = f"{drug.name} e {other.name}: {known.text} ({source.publisher or source.title})"
+    message = f"{drug.name} e {other.name}: {known.text} ({named(drug, known)})"
     return Finding(code, "warning", row.at("farmaco"), message, None, other.name)
 
 

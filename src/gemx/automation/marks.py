@@ -1,0 +1,95 @@
+"""What the findings say of an answer, for the texts that show it: computed values first, wrong ones struck."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from gemx.clinical.answer import Answer
+from gemx.clinical.findings import SEVERITIES, Finding
+
+HARD_SPACE = "\u00a0"  # keeps a struck value on one line
+_NAMES = {"error": "ERRO", "warning": "aviso", "conflict": "conflito", "unverifiable": "não verificável"}
+_COUNTED = {
+    "error": ("erro", "erros"),
+    "conflict": ("conflito de fontes", "conflitos de fontes"),
+    "unverifiable": ("item não verificável", "itens não verificáveis"),
+    "warning": ("aviso", "avisos"),
+}
+_LONGEST_FOUND = 60
+_AMOUNT = re.compile(r"\d+(?:,\d+)? \S+")
+_ROW = re.compile(r"farmacoterapia\[(\d+)\]")
+
+
+class Marks:
+    """What the findings say of the answer's fields, for the texts that show them."""
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        self.findings = findings
+        self.errors: dict[str, Finding] = {}
+        for each in findings:
+            known = self.errors.get(each.path)
+            if each.severity == "error" and (known is None or known.expected is None):
+                self.errors[each.path] = each
+        dosed = [each for each in self.errors.values() if ".apresentacao" not in each.path]
+        wrong = {each.found for each in dosed if each.found and _AMOUNT.fullmatch(each.found)}
+        # A wrong amount is struck wherever the answer repeats it, in either spelling of its unit.
+        forms = sorted({_spaced(form) for each in wrong for form in (each, spelled(each))}, key=len, reverse=True)
+        self._wrong = re.compile(rf"(?<![\d,.])(?:{'|'.join(forms)})(?![\w/])") if forms else None
+
+    def text(self, text: str | None) -> str:
+        """A text of the answer, with the wrong amounts in it struck."""
+        if not text or self._wrong is None:
+            return text or ""
+        return self._wrong.sub(lambda match: struck(match[0]), text)
+
+    def value(self, path: str, shown: str) -> str:
+        """A field of the answer: where it is wrong, what was computed and then the wrong value, struck."""
+        error = self.errors.get(path) or self.errors.get(f"{path}.unidade")
+        if error is None or not shown:
+            return shown
+        return f"{spelled(error.expected or '')} {struck(shown)}".strip()
+
+    def beside(self, path: str) -> tuple[str, ...]:
+        """The findings about a row, the gravest first."""
+        own = [each for each in self.findings if each.path == path or each.path.startswith((f"{path}.", f"{path}["))]
+        return tuple(said(each) for each in sorted(own, key=lambda each: SEVERITIES.index(each.severity)))
+
+    def is_wrong(self, path: str) -> bool:
+        """Whether anything in a row is an error."""
+        return any(each == path or each.startswith(f"{path}.") for each in self.errors)
+
+
+def struck(text: str) -> str:
+    """A wrong value as every format shows it: labelled, and struck out by each in its own way."""
+    return f"ERRO{HARD_SPACE}~~{text.replace(' ', HARD_SPACE)}~~"
+
+
+def said(finding: Finding) -> str:
+    """A finding in words: what is right first, and the wrong value struck."""
+    found = finding.found if finding.found and len(finding.found) <= _LONGEST_FOUND else None
+    shown = "" if found is None else f" {struck(found)}" if finding.severity == "error" else f" ({found})"
+    return f"{_NAMES[finding.severity]}: {finding.message}{shown}"
+
+
+def _spaced(amount: str) -> str:
+    return re.escape(amount).replace("\\ ", r"\s*")
+
+
+def spelled(text: str) -> str:
+    """The text with units as Brazil's safety protocol wants them: "10 U" has been read as 100."""
+    return re.sub(r"(?<=\d )UI?(?!\w)|(?<=[a-z]/)UI?(?!\w)", "unidades", text)
+
+
+def place(finding: Finding, answer: Answer | None) -> str:
+    """Where a finding is, as a reader would say it: the drug of its row, or the section."""
+    row = _ROW.match(finding.path)
+    if row is None or answer is None:
+        return finding.path
+    return answer.farmacoterapia[int(row[1])].farmaco
+
+
+def counted(findings: Sequence[Finding]) -> str:
+    """How many findings of each severity, in words; `sem achados` where there are none."""
+    counts = [(len([each for each in findings if each.severity == name]), name) for name in SEVERITIES]
+    return ", ".join(f"{count} {_COUNTED[name][count > 1]}" for count, name in counts if count) or "sem achados"
