@@ -214,7 +214,9 @@ def main(arguments: Sequence[str]) -> int:
     if options.missed:
         print("\n".join(missed))
     checks, whole = speed()
-    print(f"\nSpeed: {checks:,.0f} rows a second checked; {whole:,.0f} with the reading of the contract.")
+    ratio = (1 / checks) / (1 / whole - 1 / checks)
+    print(f"\nSpeed: {checks:,.0f} rows a second checked; {whole:,.0f} with the reading of the contract", end="")
+    print(f" (a check costs {ratio:.1f} times that reading).")
     return 0
 
 

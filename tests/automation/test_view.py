@@ -178,11 +178,11 @@ def test_a_refused_page_starts_with_the_errors_and_the_protocol(answer: bool) ->
     lines = page(refused(*findings, answer=answer)).splitlines()
     head = lines.index("RESPOSTA RECUSADA: 5 erros em extractive (todos em Conferência)")
     assert head == 2
-    for n, line in enumerate(lines[head + 1 : head + 4]):
+    for n, line in enumerate(lines[head + 1 : head + 3]):
         assert line.startswith(f"  ERRO  checklist[{n}]: errado {n} xxx")
         assert line.endswith("x…")
         assert len(line) <= 80
-    assert lines[head + 4] == "FAZER AGORA (DO PROTOCOLO, POR CÓDIGO: A RESPOSTA FOI RECUSADA)"
+    assert lines[head + 3] == "FAZER AGORA (DO PROTOCOLO, POR CÓDIGO: A RESPOSTA FOI RECUSADA)"
     text = "\n".join(lines)
     assert "Colher hemoculturas antes do antimicrobiano" in text
     assert "do modelo\n" not in text.split("VALORES CALCULADOS")[0]

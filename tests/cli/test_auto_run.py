@@ -456,7 +456,7 @@ def assert_refused(page: str, model: str, *errors: str) -> None:
     assert head <= 3
     told = [line for line in lines[:24] if line.startswith("  ERRO  ")]
     assert lines[head + 1 : head + 1 + len(told)] == told
-    assert len(told) == min(len(errors), 3)
+    assert len(told) == min(len(errors), 2)
     for line, error in zip(told, errors, strict=False):
         shown = line.removeprefix("  ERRO  ")
         assert error.startswith(shown.removesuffix("…"))
@@ -470,7 +470,7 @@ def assert_refused(page: str, model: str, *errors: str) -> None:
         assert f"{f' em {path}' if path else ''} ERRO: {message}" in listed
 
 
-def test_a_refused_checklist_is_not_shown_and_three_errors_are(run_gemx: Run, fake_gemini: FakeGemini) -> None:
+def test_a_refused_checklist_is_not_shown_and_two_errors_are(run_gemx: Run, fake_gemini: FakeGemini) -> None:
     def spoil(answer: dict[str, Any]) -> None:
         answer["checklist"] = [
             {"item": f"Item inventado {number}", "prazo_min": 0, "fontes": [{"id": f"sepse#x{number}", "trecho": "y"}]}

@@ -1,4 +1,4 @@
-"""`gemx auto verify`, `note`, `drugs` and `rules`: planted errors to their exit code, on the page, on record and kept."""
+"""`gemx auto verify`, `note`, `drugs` and `rules`: planted errors by exit code and page, on record, in the history."""
 
 from __future__ import annotations
 
@@ -180,11 +180,11 @@ S, H, A = "sepse_bundle", "hda_triage", "ira_aki"
 PLANTS = {
     "the dose times ten": Plant(
         *(S, {f"{NOR}.posologia.dose.valor": 1}, "arithmetic.rate", f"{NOR}.posologia.dose"),
-        *(f"Posologia: 0,1 mcg/kg/min {struck('1 mcg/kg/min')}", "1 mcg/kg/min"),
+        f"Posologia: 0,1 mcg/kg/min {struck('1 mcg/kg/min')}",
     ),
     "the dose and its rate times a hundred": Plant(
         *(S, {f"{NOR}.posologia.dose.valor": 10, f"{NOR}.posologia.velocidade.valor": 656}),
-        *("dose.above_max", f"{NOR}.posologia.dose", struck("10 mcg/kg/min"), "10 mcg/kg/min"),
+        *("dose.above_max", f"{NOR}.posologia.dose", struck("10 mcg/kg/min")),
     ),
     "a rate without its sixty": Plant(
         *(S, {f"{NOR}.posologia.velocidade.valor": 0.11}, "arithmetic.rate", f"{NOR}.posologia.velocidade"),
@@ -263,7 +263,7 @@ PLANTS = {
     ),
     "vials for a tenfold dose": Plant(
         *(H, {f"{ROWS}[0].posologia.dose.valor": 20}, "dose.above_max", f"{ROWS}[0].posologia.dose"),
-        *(f"Posologia: (?:até )?2 mg {struck('20 mg')}", "20 mg"),
+        f"Posologia: (?:até )?2 mg {struck('20 mg')}",
     ),
     "a day's amount times ten": Plant(
         *(H, {f"{ROWS}[1].posologia.dose_diaria.valor": 10}),
@@ -341,13 +341,12 @@ def test_a_planted_error_is_exit_6_with_its_code(run_gemx: Run, workdir: Path, g
     assert (record["gemx.verified"], record["gemx.count.error"]) == (False, len(errors))
 
 
-@pytest.mark.parametrize("name", PLANTS)
-def test_the_same_answer_without_the_error_passes(run_gemx: Run, workdir: Path, name: str) -> None:
-    planted = PLANTS[name]
-    write("answer.json", draft(planted.automation))
-    done = run_gemx(*verify(planted.automation, "answer.json", "--json", "--no-history"))
+@pytest.mark.parametrize("automation", FULL)
+def test_the_answer_in_which_they_are_planted_is_right(run_gemx: Run, workdir: Path, automation: str) -> None:
+    write("answer.json", draft(automation))
+    done = run_gemx(*verify(automation, "answer.json", "--json", "--no-history"))
     assert (done.code, done.json["data"]["verified"]) == (0, True)
-    assert planted.code not in {each["code"] for each in done.json["data"]["findings"] if each["severity"] == "error"}
+    assert not {finding["severity"] for finding in done.json["data"]["findings"]} & {"error", "unverifiable"}
 
 
 def unstruck(page: str) -> tuple[str, str]:
@@ -362,7 +361,7 @@ def unstruck(page: str) -> tuple[str, str]:
 SHOWN = [name for name, planted in PLANTS.items() if planted.shown]
 
 
-@pytest.mark.parametrize("format", ["text", "md", "html", "rich"])
+@pytest.mark.parametrize("format", ["text", "md", "html"])
 @pytest.mark.parametrize("name", SHOWN)
 def test_a_wrong_value_stands_struck_after_the_computed_one_and_nowhere_else(
     run_gemx: Run, workdir: Path, name: str, format: str
@@ -380,9 +379,13 @@ def test_a_wrong_value_stands_struck_after_the_computed_one_and_nowhere_else(
     assert "RESPOSTA RECUSADA: " in words
     assert planted.code in words
     assert "(do protocolo, por código: a resposta foi recusada)" in words.lower()
-    if planted.gone:
-        found = re.search(rf"(?<![\d,.]){re.escape(planted.gone)}(?![\w/])", rest)
-        assert found is None, rest[max(0, found.start() - 80) : found.end() + 20]
+    assert not planted.gone or not bare(planted.gone, rest)
+
+
+def bare(value: str, page: str) -> list[str]:
+    """Where a value stands on a page, each with what is around it."""
+    found = re.finditer(rf"(?<![\d,.\w]){re.escape(value)}(?![\w/])", page, re.IGNORECASE)
+    return [page[max(0, match.start() - 60) : match.end() + 20] for match in found]
 
 
 @pytest.mark.parametrize(
@@ -391,19 +394,20 @@ def test_a_wrong_value_stands_struck_after_the_computed_one_and_nowhere_else(
         ("a laboratory's other unit", "Hemoglobina 6,4 g/L"),
         ("another patient's haemoglobin", "Hemoglobina 9,4 g/dL"),
         ("a comma without its zero", ",5 mg"),
+        ("the dose times ten", "1 mcg/kg/min"),
+        ("the dose and its rate times a hundred", "10 mcg/kg/min"),
+        ("vials for a tenfold dose", "20 mg"),
+        ("ten times the insulin", "100 U"),
     ],
 )
-@pytest.mark.xfail(
-    strict=True, reason="a wrong value in words is struck in the finding alone, not in the answer's text"
-)
-def test_a_wrong_value_in_words_stands_struck_and_nowhere_else(
+def test_a_wrong_value_is_struck_in_words_and_in_every_finding(
     run_gemx: Run, workdir: Path, name: str, wrong: str
 ) -> None:
     planted = plant(name)
     done = run_gemx(*verify(planted.automation, "answer.json", "--format", "text", "--no-history"))
     words, rest = unstruck(done.out)
     assert f"~~{wrong}~~".lower() in words.lower()
-    assert wrong.lower() not in rest.lower()
+    assert bare(wrong, rest) == []
 
 
 def test_of_a_row_with_an_error_the_protocols_own_comes_first(run_gemx: Run, workdir: Path) -> None:
@@ -495,8 +499,9 @@ def test_both_from_stdin_is_a_usage_error(run_gemx: Run, gemx_home: Path) -> Non
 
 def test_flags_win_over_the_file_of_the_patient(run_gemx: Run, workdir: Path) -> None:
     write("answer.json", draft("sepse_bundle"))
-    done = run_gemx(*verify("sepse_bundle", "answer.json", "-i", "peso=71", "--json"))
-    assert "patient.weight" not in {finding["code"] for finding in done.json["data"]["findings"]} or done.code == 6
+    done = run_gemx(*verify("sepse_bundle", "answer.json", "-i", "peso=95", "--json"))
+    wrong = {finding["code"]: finding["expected"] for finding in done.json["data"]["findings"]}
+    assert (done.code, wrong["patient.weight"]) == (6, "95 kg")
     done = run_gemx(*verify("sepse_bundle", "answer.json", "-i", "idade=17"))
     assert (done.code, done.out) == (4, "")
 
@@ -575,8 +580,8 @@ def test_commands_that_cannot_be_done(
     write("answer.json", draft("sepse_bundle"))
     done = run_gemx("auto", "verify", *argv)
     assert done.code == code
-    assert words in done.err
-    assert done.out == ""
+    assert words in done.err + done.out
+    assert (done.out != "") == ("--json" in argv)
 
 
 def test_out_writes_the_verified_page(run_gemx: Run, workdir: Path) -> None:
@@ -737,7 +742,7 @@ def test_a_note_in_every_format(run_gemx: Run, workdir: Path, format: str) -> No
         assert text in words
     assert "revisão do profissional responsável" in words.lower()
     assert re.search(planted.shown, words)
-    assert not re.search(rf"(?<![\d,.]){planted.gone}(?![\w/])", rest)
+    assert bare(planted.gone, rest) == []
     start = {"text": "Nota de apoio", "md": "# Nota de apoio", "html": "<!doctype html>", "rich": "Nota de apoio"}
     assert done.out.startswith(start[format])
     if format in ("text", "rich"):
@@ -919,6 +924,39 @@ def test_a_repair_goes_on_while_the_errors_grow_fewer(run_gemx: Run, fake_gemini
     assert [record.get("gemx.count.error", 0) for record in results] == [3, 1, 0]
 
 
+def test_a_cut_answer_is_repaired(run_gemx: Run, fake_gemini: FakeGemini, gemx_home: Path) -> None:
+    fake_gemini.fault("max_tokens")
+    _answers(fake_gemini, {})
+    done = run_gemx(*REPAIR, "2", "--json")
+    assert (done.code, done.json["data"]["verified"], done.json["data"]["findings"]) == (0, True, [])
+    assert records(gemx_home, "result")[-1]["gemx.verified"] is True
+
+
+def test_a_cut_round_is_on_record_as_the_round_that_it_was(
+    run_gemx: Run, fake_gemini: FakeGemini, gemx_home: Path
+) -> None:
+    fake_gemini.fault("max_tokens")
+    _answers(fake_gemini, {})
+    run_gemx(*REPAIR, "2")
+    assert [
+        (record["gemx.round"], [found["code"] for found in record["gemx.findings"]])
+        for record in records(gemx_home, "result")
+    ] == [(0, ["contract.cut"]), (1, [])]
+
+
+def test_a_repair_that_no_model_answers_is_that_models_error(
+    run_gemx: Run, fake_gemini: FakeGemini, gemx_home: Path
+) -> None:
+    wrong = draft("sepse_bundle")
+    put(wrong, f"{NOR}.posologia.velocidade.valor", 0.11)
+    fake_gemini.reply_json(wrong)
+    fake_gemini.fault("unavailable")
+    done = run_gemx(*REPAIR, "2", "--json")
+    assert (done.code, [error["code"] for error in done.json["errors"]]) == (8, ["unavailable"])
+    assert [record["kind"] for record in records(gemx_home)] == ["attempt", "result", "attempt"]
+    assert [record.get("error.type") for record in records(gemx_home, "attempt")] == [None, "unavailable"]
+
+
 def test_what_cannot_be_verified_is_not_sent_back_unless_strict(run_gemx: Run, fake_gemini: FakeGemini) -> None:
     text = {"checklist[4].item": "Noradrenalina a 66 mL/h"}
     _answers(fake_gemini, text)
@@ -952,7 +990,7 @@ def test_a_drug_by_any_of_its_names_with_every_source(run_gemx: Run, name: str) 
     done = run_gemx("auto", "drugs", name)
     assert (done.code, done.err) == (0, "")
     assert done.out.startswith("Noradrenalina (noradrenalina): ")
-    assert max(map(len, done.out.splitlines())) <= 100  # an address is not broken
+    assert all(len(line) <= 80 or " " not in line.strip() for line in done.out.splitlines())  # an address is whole
     page, _, listed = done.out.partition("\nFontes\n")
     for heading in ("Apresentações", "Diluentes", "Concentração", "Doses", "Vias", "Função renal", "Gestação"):
         assert f"\n{heading}\n" in page
@@ -1056,8 +1094,3 @@ def test_a_rule_that_is_unknown_is_exit_3(run_gemx: Run, code: str, near: str | 
     assert near is None or f"did you mean '{near}'?" in done.err
     told = run_gemx("auto", "rules", code, "--json")
     assert told.code == told.json["exit_code"] == 3
-
-
-@pytest.mark.parametrize("code", CODES)
-def test_every_code_that_a_finding_may_have_is_explained(run_gemx: Run, code: str) -> None:
-    assert run_gemx("auto", "rules", code).code == 0

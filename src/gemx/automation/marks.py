@@ -17,7 +17,7 @@ _COUNTED = {
     "warning": ("aviso", "avisos"),
 }
 _LONGEST_FOUND = 60
-_AMOUNT = re.compile(r"\d+(?:,\d+)? \S+")
+_AMOUNT = re.compile(r"(?:\d|[.,]\d)[\d,]* ?[^\W\d]")
 _ROW = re.compile(r"farmacoterapia\[(\d+)\]")
 
 
@@ -31,11 +31,12 @@ class Marks:
             known = self.errors.get(each.path)
             if each.severity == "error" and (known is None or known.expected is None):
                 self.errors[each.path] = each
-        dosed = [each for each in self.errors.values() if ".apresentacao" not in each.path]
-        wrong = {each.found for each in dosed if each.found and _AMOUNT.fullmatch(each.found)}
+        self._found = {each.found for each in self.errors.values() if each.found}
         # A wrong amount is struck wherever the answer repeats it, in either spelling of its unit.
+        wrong = {each.found for each in self.errors.values() if each.found and _repeats(each)}
         forms = sorted({_spaced(form) for each in wrong for form in (each, spelled(each))}, key=len, reverse=True)
-        self._wrong = re.compile(rf"(?<![\d,.])(?:{'|'.join(forms)})(?![\w/])") if forms else None
+        strike = rf"(?<![\d,.\w])(?:{'|'.join(forms)})(?![\w/])"
+        self._wrong = re.compile(strike, re.IGNORECASE) if forms else None
 
     def text(self, text: str | None) -> str:
         """A text of the answer, with the wrong amounts in it struck."""
@@ -53,7 +54,14 @@ class Marks:
     def beside(self, path: str) -> tuple[str, ...]:
         """The findings about a row, the gravest first."""
         own = [each for each in self.findings if each.path == path or each.path.startswith((f"{path}.", f"{path}["))]
-        return tuple(said(each) for each in sorted(own, key=lambda each: SEVERITIES.index(each.severity)))
+        return tuple(self.said(each) for each in sorted(own, key=lambda each: SEVERITIES.index(each.severity)))
+
+    def said(self, finding: Finding) -> str:
+        """A finding in words: what is right first, and a wrong value struck, also where it is no error by itself."""
+        found = finding.found if finding.found and len(finding.found) <= _LONGEST_FOUND else None
+        wrong = finding.severity == "error" or found in self._found
+        shown = "" if found is None else f" {struck(found)}" if wrong else f" ({found})"
+        return f"{_NAMES[finding.severity]}: {finding.message}{shown}"
 
     def is_wrong(self, path: str) -> bool:
         """Whether anything in a row is an error."""
@@ -65,11 +73,10 @@ def struck(text: str) -> str:
     return f"ERRO{HARD_SPACE}~~{text.replace(' ', HARD_SPACE)}~~"
 
 
-def said(finding: Finding) -> str:
-    """A finding in words: what is right first, and the wrong value struck."""
-    found = finding.found if finding.found and len(finding.found) <= _LONGEST_FOUND else None
-    shown = "" if found is None else f" {struck(found)}" if finding.severity == "error" else f" ({found})"
-    return f"{_NAMES[finding.severity]}: {finding.message}{shown}"
+def _repeats(finding: Finding) -> bool:
+    """Whether what a finding found is an amount that other texts may repeat, and not a label or a quotation."""
+    elsewhere = ".apresentacao" in finding.path or finding.path.endswith((".trecho", ".id"))
+    return not elsewhere and _AMOUNT.search(finding.found or "") is not None
 
 
 def _spaced(amount: str) -> str:
@@ -84,7 +91,7 @@ def spelled(text: str) -> str:
 def place(finding: Finding, answer: Answer | None) -> str:
     """Where a finding is, as a reader would say it: the drug of its row, or the section."""
     row = _ROW.match(finding.path)
-    if row is None or answer is None:
+    if row is None or answer is None or int(row[1]) >= len(answer.farmacoterapia):
         return finding.path
     return answer.farmacoterapia[int(row[1])].farmaco
 

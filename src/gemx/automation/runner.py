@@ -102,17 +102,21 @@ def execute(run: Run, policy: Policy, repairs: int = 0, *, strict: bool = False)
 
     def validate(text: str) -> tuple[Any, Sequence[object]]:
         found = verification.verify(text, case, strict=strict)
-        _record(run, found, next(rounds), str(policy.route))
         return (found if found.answer else None), found.errors
 
-    reply = gateway.structured(run.request, policy, validate, repairs)
+    def on_round(reply: gateway.Reply) -> None:
+        _record(run, _verified(reply), next(rounds), str(policy.route))
+
+    reply = gateway.structured(run.request, policy, validate, repairs, on_round=on_round)
+    return _result(run, policy, reply, _verified(reply))
+
+
+def _verified(reply: gateway.Reply) -> Verification:
+    """What a judged reply says: its verification, or why there was no answer to verify."""
     if reply.finish_reason == "length":
         cut = Finding("contract.cut", "error", "", "a resposta foi cortada no limite de tokens")
-        found = Verification(None, (cut,))
-        _record(run, found, next(rounds), str(policy.route))
-    else:
-        found = reply.value or Verification(None, tuple(each for each in reply.problems if isinstance(each, Finding)))
-    return _result(run, policy, reply, found)
+        return Verification(None, (cut,))
+    return reply.value or Verification(None, tuple(each for each in reply.problems if isinstance(each, Finding)))
 
 
 def verify(run: Run, text: str, *, strict: bool = False) -> Result:

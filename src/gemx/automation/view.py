@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from gemx.automation.facts import Facts
-from gemx.automation.marks import Marks, counted, place, said, spelled, struck
+from gemx.automation.marks import Marks, counted, place, spelled, struck
 from gemx.automation.protocol import Protocol
 from gemx.automation.runner import Result
 from gemx.automation.verification import CHECKED
@@ -125,7 +125,7 @@ def blocks(result: Result) -> list[Block]:
         page += _rest(answer, result.run.draft, sources, marks)
     if not protocol.automation.output:
         page += [Heading("Resposta"), Lines(tuple(result.text.strip().splitlines()))]
-    page += [*_findings(result), *_calculations(facts), *_cited(sources, protocol), *_receipt(result)]
+    page += [*_findings(result, marks), *_calculations(facts), *_cited(sources, protocol), *_receipt(result)]
     return [_printable(block) for block in page]
 
 
@@ -146,7 +146,7 @@ def note(result: Result, made: datetime) -> list[Block]:
         page += _rest(answer, result.run.draft, sources, marks)
     elif not protocol.automation.output:
         page += [Heading("Resposta"), Lines(tuple(result.text.strip().splitlines()))]
-    page += [*_findings(result), *_cited(sources, protocol), *_receipt(result)]
+    page += [*_findings(result, marks), *_cited(sources, protocol), *_receipt(result)]
     page += [Heading("Revisão do profissional responsável"), Lines(_REVIEW)]
     return [_printable(block) for block in page]
 
@@ -195,9 +195,9 @@ def _status(result: Result) -> list[Block]:
     return page
 
 
-def _findings(result: Result) -> list[Block]:
+def _findings(result: Result, marks: Marks) -> list[Block]:
     ordered = sorted(result.findings, key=lambda each: SEVERITIES.index(each.severity))
-    return _section("Conferência", (Entry(_where(each, result.answer), (said(each),)) for each in ordered))
+    return _section("Conferência", (Entry(_where(each, result.answer), (marks.said(each),)) for each in ordered))
 
 
 def _where(finding: Finding, answer: Answer | None) -> str:

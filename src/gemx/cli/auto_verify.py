@@ -90,6 +90,6 @@ def _unwrapped(text: str) -> str:
         answer: Any = kept.get("answer") if kept else None
     except (ValueError, TypeError, KeyError, AttributeError):
         return text
-    if kept is None:
+    if not kept:
         return text
     return json.dumps(plain(answer), ensure_ascii=False) if answer else str(kept.get("text") or "")

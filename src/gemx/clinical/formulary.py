@@ -501,8 +501,7 @@ def _problems(tree: Tree, drug: Drug, definitions: Inputs, vocabulary: Vocabular
         if isinstance(part, Sourced | Presentation) and part.source not in drug.sources:
             near = library.suggest(part.source, drug.sources)
             yield tree.problem((*location, "source"), f"the source {part.source!r} is not under `sources`{near}")
-        when = getattr(part, "when", None)
-        if when and (error := patient_inputs.expression_error(when, names, definitions)):
+        if (when := getattr(part, "when", None)) and (error := _condition_error(when, names, definitions)):
             yield tree.problem((*location, "when"), error)
         if isinstance(part, Named):
             known = routes if "routes" in location else diluents
@@ -513,6 +512,13 @@ def _problems(tree: Tree, drug: Drug, definitions: Inputs, vocabulary: Vocabular
             for index, route in enumerate(part.routes):
                 yield from _unknown(tree, (*location, "routes", index), route, routes)
         yield from _order(tree, location, part)
+
+
+def _condition_error(when: str, names: Mapping[str, Any], definitions: Inputs) -> str | None:
+    error = patient_inputs.expression_error(when, names, definitions)
+    if error is None and not isinstance(expression.parse(when).evaluate(names), bool):
+        return f"a condition is true or false; {when!r} is neither"
+    return error
 
 
 def _order(tree: Tree, location: Location, part: Any) -> Iterator[Problem]:

@@ -40,14 +40,23 @@ def call(request: Request, policy: Policy, *, on_text: OnText | None = None) -> 
     return replace(reply, provider=provider.name, attempts=(attempt.summary(),))
 
 
-def structured(request: Request, policy: Policy, validate: Validate, repairs: int = 0) -> Reply:
+def structured(
+    request: Request,
+    policy: Policy,
+    validate: Validate,
+    repairs: int = 0,
+    *,
+    on_round: Callable[[Reply], None] | None = None,
+) -> Reply:
     """A call whose text must be valid: what is wrong with it goes back to the model at most `repairs` times.
 
     Stops early when the number of problems does not fall, and keeps the better answer; an answer that can be read at
     all is better than one that cannot. The reply holds the value, or None, and the problems; an invalid answer is data,
-    not an exception.
+    not an exception. `on_round` sees each judged reply, also one that is not kept.
     """
     reply = _judged(call(request, policy), validate)
+    if on_round:
+        on_round(reply)
     attempts = reply.attempts
     for _ in range(repairs):
         if not reply.problems:
@@ -59,6 +68,8 @@ def structured(request: Request, policy: Policy, validate: Validate, repairs: in
             exc.attempts = (*attempts, *exc.attempts)
             raise
         attempts += repaired.attempts
+        if on_round:
+            on_round(repaired)
         if _rank(repaired) >= _rank(reply):
             break
         reply = repaired

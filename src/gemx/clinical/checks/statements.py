@@ -93,7 +93,9 @@ def _values(path: str, text: str, case: Case) -> Iterator[Finding]:
         stated = _STATED.match(folded, name.end())
         if stated is None or _is_threshold(folded, name.start(), stated.end(1)):
             continue
-        found = _value(path, known[name[0]], Decimal(stated[1]), stated[2].rstrip("."))
+        # Folding keeps the length of a text whose white space is single: the words are then shown as written.
+        written = (text if len(text) == len(folded) else folded)[name.start() : stated.end()].rstrip(" .")
+        found = _value(path, known[name[0]], Decimal(stated[1]), stated[2].rstrip("."), written)
         if found is not None:
             yield found
 
@@ -105,10 +107,9 @@ def _is_threshold(text: str, start: int, end: int) -> bool:
     return any(_THRESHOLD_AFTER.match(each) for each in (rest, after)) or bool(_THRESHOLD_BEFORE.search(text[:start]))
 
 
-def _value(path: str, known: Known, stated: Decimal, written: str) -> Finding | None:
+def _value(path: str, known: Known, stated: Decimal, written: str, shown: str) -> Finding | None:
     units = {wording.fold(unit): factor for unit, factor in known.units.items()}
     own = wording.fold(known.unit)
-    shown = f"{known.label} {format_number(stated)} {written}".rstrip()
     if known.value is None:
         message = f"{known.label}: este dado não foi informado"
         return Finding("patient.value", "unverifiable", path, message, None, shown)
