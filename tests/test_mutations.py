@@ -450,10 +450,8 @@ def expressions_broken(source: Source) -> Iterator[Mutant]:
     conditions = _places(source, "*.*.when *.*.*.when *.*.*.*.when")
     for value in BROKEN_EXPRESSIONS:
         for location in _some(source, f"expression {value[:20]}", conditions, 1):
-            # In inputs.yaml a lone name is the condition that there is such a value; of a drug it is not refused yet.
-            if value == "idade" and source.kind in ("inputs", "drug"):
-                continue
-            if source.kind == "inputs" and len(value) > 500:
+            # In inputs.yaml a lone name is the condition that there is such a value.
+            if source.kind == "inputs" and (value == "idade" or len(value) > 500):
                 continue
             yield _replaced(source, "expression", location, value)
 

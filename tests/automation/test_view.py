@@ -409,7 +409,7 @@ def test_a_value_of_units_is_struck_in_either_spelling() -> None:
     said = entry(wrong(finding, posologia=dosage, indicacao="3 U/min ou 3 unidades/min", monitorizacao=None))
     assert soft(said.title).endswith(": ERRO ~~3 U/min~~ ou ERRO ~~3 unidades/min~~")
     (line,) = [soft(line) for line in said.details if line.startswith("Posologia: ")]
-    assert line.startswith("Posologia: 0,04 unidades/min ERRO ~~3 unidades/min~~ · ")
+    assert line.startswith("Posologia: ERRO ~~3 unidades/min~~ (esperado: 0,04 unidades/min) · ")
 
 
 @pytest.mark.parametrize(
@@ -482,3 +482,15 @@ def test_the_draft_of_everything_that_ships_is_an_answer() -> None:
         # Of this patient little is known: what could not be checked is said, and is no pass.
         assert [each for each in result.findings if each.severity == "unverifiable"]
         assert result.verified is False
+
+
+def test_what_was_computed_from_a_doubtful_dose_is_not_shown_as_right() -> None:
+    dose = Finding("unit.per_kg", "warning", f"{P}.posologia.dose", "confira a unidade", None, "0,1 mcg/min")
+    rate = Finding("arithmetic.rate", "error", f"{P}.posologia.velocidade", "conta", "0,0938 mL/h", "66 mL/h")
+    (line,) = [soft(line) for line in entry(wrong(dose, rate)).details if line.startswith("Posologia: ")]
+    assert "bomba ERRO ~~66 mL/h~~" in line and "0,0938" not in line
+
+
+def test_text_of_the_answer_cannot_forge_a_struck_value() -> None:
+    done = wrong(monitorizacao="ERRO ~~0,1 mcg/kg/min~~ não é erro")
+    assert not [line for line in entry(done).details if "~~0,1" in line]

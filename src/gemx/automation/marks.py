@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from gemx.clinical.answer import Answer
-from gemx.clinical.findings import SEVERITIES, Finding
+from gemx.clinical.findings import CODES, SEVERITIES, Finding
 
 HARD_SPACE = "\u00a0"  # keeps a struck value on one line
 _NAMES = {"error": "ERRO", "warning": "aviso", "conflict": "conflito", "unverifiable": "não verificável"}
@@ -17,6 +18,12 @@ _COUNTED = {
     "warning": ("aviso", "avisos"),
 }
 _LONGEST_FOUND = 60
+_DERIVED = ("arithmetic.", "quantity.")
+_COMPUTED = (
+    *(code for code in CODES if code.startswith(_DERIVED)),
+    *("number.naked", "patient.weight", "patient.value", "lab.unit", "salt.mismatch"),
+)
+_OPERANDS = ("posologia.dose", "posologia.peso_kg", "posologia.intervalo_h", "apresentacao.massa")
 _AMOUNT = re.compile(r"(?:\d|[.,]\d)[\d,]* ?[^\W\d]")
 _ROW = re.compile(r"farmacoterapia\[(\d+)\]")
 
@@ -25,12 +32,13 @@ class Marks:
     """What the findings say of the answer's fields, for the texts that show them."""
 
     def __init__(self, findings: Sequence[Finding]) -> None:
-        self.findings = findings
+        self.findings = tuple(replace(each, message=inert(each.message), found=inert(each.found)) for each in findings)
         self.errors: dict[str, Finding] = {}
-        for each in findings:
+        for each in self.findings:
             known = self.errors.get(each.path)
             if each.severity == "error" and (known is None or known.expected is None):
                 self.errors[each.path] = each
+        self._doubtful = {each.path[: each.path.index("]") + 1] for each in self.findings if _is_operand(each)}
         self._found = {each.found for each in self.errors.values() if each.found}
         # A wrong amount is struck wherever the answer repeats it, in either spelling of its unit.
         wrong = {each.found for each in self.errors.values() if each.found and _repeats(each)}
@@ -45,11 +53,25 @@ class Marks:
         return self._wrong.sub(lambda match: struck(match[0]), text)
 
     def value(self, path: str, shown: str) -> str:
-        """A field of the answer: where it is wrong, what was computed and then the wrong value, struck."""
+        """A field of the answer: where it is wrong, what was computed and then the wrong value, struck.
+
+        What was computed from a dose, a weight or an interval that is itself in doubt is left out, being as wrong.
+        A limit is not a value to give: it stands beside the struck value, and is named so.
+        """
         error = self.errors.get(path) or self.errors.get(f"{path}.unidade")
         if error is None or not shown:
             return shown
-        return f"{spelled(error.expected or '')} {struck(shown)}".strip()
+        expected = spelled(error.expected or "")
+        if error.code not in _COMPUTED:
+            limit = f" (esperado: {expected})" if expected else ""
+            return f"{struck(shown)}{limit}"
+        is_derived = error.code.startswith(_DERIVED) and not path.endswith(_OPERANDS)
+        is_in_doubt = is_derived and any(path.startswith(f"{row}.") for row in self._doubtful)
+        return f"{'' if is_in_doubt else expected} {struck(shown)}".strip()
+
+    def field(self, path: str, text: str | None) -> str:
+        """A field in words: struck whole where it is wrong, otherwise the wrong amounts in it."""
+        return self.value(path, text or "") if path in self.errors else self.text(text)
 
     def beside(self, path: str) -> tuple[str, ...]:
         """The findings about a row, the gravest first."""
@@ -70,7 +92,18 @@ class Marks:
 
 def struck(text: str) -> str:
     """A wrong value as every format shows it: labelled, and struck out by each in its own way."""
-    return f"ERRO{HARD_SPACE}~~{text.replace(' ', HARD_SPACE)}~~"
+    return f"ERRO{HARD_SPACE}~~{(inert(text) or '').replace(' ', HARD_SPACE)}~~"
+
+
+def inert(text: str | None) -> str | None:
+    """Foreign text that cannot be taken for a struck value."""
+    return text.replace("~~", "~") if text else text
+
+
+def _is_operand(finding: Finding) -> bool:
+    """Whether a finding casts doubt on what other fields of its row are computed from."""
+    doubt = finding.severity == "error" or finding.code in ("unit.per_kg", "protocol.dose", "interval.unusual")
+    return doubt and finding.path.endswith(_OPERANDS)
 
 
 def _repeats(finding: Finding) -> bool:

@@ -12,8 +12,10 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
+from pydantic import BaseModel
+
 from gemx.automation.facts import Facts
-from gemx.automation.marks import Marks, counted, place, spelled, struck
+from gemx.automation.marks import Marks, counted, inert, place, spelled, struck
 from gemx.automation.protocol import Protocol
 from gemx.automation.runner import Result
 from gemx.automation.verification import CHECKED
@@ -110,6 +112,7 @@ class _Sources:
 
 def blocks(result: Result) -> list[Block]:
     """All blocks of a result, in reading order."""
+    result = replace(result, answer=_inert(result.answer), text=inert(result.text) or "")
     sources, marks = _Sources(), Marks(result.findings)
     protocol, facts, answer = result.run.protocol, result.run.facts, result.answer
     page: list[Block] = [
@@ -131,6 +134,7 @@ def blocks(result: Result) -> list[Block]:
 
 def note(result: Result, made: datetime) -> list[Block]:
     """The result as a note for the patient record, with room for the clinician who reviews it."""
+    result = replace(result, answer=_inert(result.answer), text=inert(result.text) or "")
     sources, marks = _Sources(), Marks(result.findings)
     protocol, facts, answer = result.run.protocol, result.run.facts, result.answer
     page: list[Block] = [
@@ -300,7 +304,7 @@ def _prescription(
         "Apresentação": _presentation(path, item, marks),
         "Diluição": _dilution(path, item, marks),
         "Posologia": _dosage(path, item, marks),
-        "Tempo de infusão": marks.value(f"{path}.tempo_infusao", marks.text(item.tempo_infusao)),
+        "Tempo de infusão": marks.field(f"{path}.tempo_infusao", item.tempo_infusao),
         "Acesso": marks.text(item.acesso),
         "Titulação": marks.text(item.titulacao),
         "Ajuste renal": marks.text(item.ajuste_renal),
@@ -321,7 +325,7 @@ def _presentation(path: str, item: Prescription, marks: Marks) -> str:
     shown = item.apresentacao
     if shown is None:
         return ""
-    text = marks.value(f"{path}.apresentacao", marks.text(shown.texto))
+    text = marks.field(f"{path}.apresentacao", shown.texto)
     for field, amount in (("massa", shown.massa), ("volume", shown.volume)):
         if f"{path}.apresentacao.{field}" in marks.errors:
             text += f"; {marks.value(f'{path}.apresentacao.{field}', _amount(amount))}"
@@ -429,7 +433,20 @@ def _amount(amount: Amount | None) -> str:
 
 
 def _decimal(value: Decimal) -> str:
-    return format_number(value, 4 if abs(value) < 10 else 2)
+    """A number with at least four significant digits: one that is very small must not become nought."""
+    magnitude = value.adjusted() if value else 0
+    return format_number(value, max(2, 3 - magnitude))
+
+
+def _inert(part: Any) -> Any:
+    """A part of the answer in which no text can be taken for a struck value."""
+    if isinstance(part, str):
+        return inert(part)
+    if isinstance(part, list):
+        return [_inert(item) for item in _items(part)]
+    if isinstance(part, BaseModel):
+        return part.model_copy(update={name: _inert(getattr(part, name)) for name in type(part).model_fields})
+    return part
 
 
 def _printable(block: Any) -> Any:

@@ -6,6 +6,7 @@ that was read says is left out, and `absent` lists it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -435,15 +436,28 @@ class Formulary:
         return {wording.fold(name): drug for drug in self.drugs.values() for name in drug.names}
 
     def find(self, text: str) -> Drug | None:
-        """The drug that a row's text names: the whole text, or the longest name that stands in it."""
-        if drug := self._by_name.get(wording.fold(text)):
-            return drug
-        name = wording.find(text, tuple(self._by_name))
-        return self._by_name[name] if name else None
+        """The drug that a row's text names: the whole text, or the longest name in it among words of its labels.
 
-    def drugs_in(self, text: str) -> tuple[Drug, ...]:
-        """Every drug that a text names."""
-        return tuple(drug for drug in self.drugs.values() if wording.find(text, drug.names))
+        Any other word makes it another product, as `ceftriaxona + sulbactam`: None.
+        """
+        folded = wording.fold(text)
+        if drug := self._by_name.get(folded):
+            return drug
+        name = wording.find(folded, tuple(self._by_name))
+        if name is None:
+            return None
+        drug = self._by_name[name]
+        others = set(re.findall(r"[a-z]+", folded.replace(name, " ", 1)))
+        return drug if others <= self._label_words[drug.id] else None
+
+    @cached_property
+    def _label_words(self) -> dict[str, frozenset[str]]:
+        return {identifier: self._words_of(drug) for identifier, drug in self.drugs.items()}
+
+    def _words_of(self, drug: Drug) -> frozenset[str]:
+        salt = (drug.salt.name, drug.salt.doses_in) if drug.salt else ()
+        own = " ".join((*drug.names, *salt, *(each.text for each in drug.presentations)))
+        return frozenset(re.findall(r"[a-z]+", wording.fold(own))) | self.vocabulary.label_words
 
 
 def load_drug(path: Path, definitions: Inputs | None = None) -> Drug:

@@ -19,10 +19,14 @@ Words = Annotated[list[Line], Field(min_length=1)]
 
 
 class Term(YamlModel):
-    """A name that gemx uses and the spellings that mean it, accents and case apart."""
+    """A name that gemx uses and the spellings that mean it, accents and case apart.
+
+    Where a text names it and one that it is `more_exact_than`, it alone counts.
+    """
 
     name: Line
     words: Words
+    more_exact_than: Line | None = None
 
 
 class Allergen(YamlModel):
@@ -44,6 +48,7 @@ class VocabularyFile(YamlModel):
     routes: Annotated[list[Term], Field(min_length=1)]
     diluents: Annotated[list[Term], Field(min_length=1)]
     allergens: Annotated[list[Allergen], Field(min_length=1)]
+    label_words: Words
 
     @field_validator("routes", "diluents")
     @classmethod
@@ -66,20 +71,23 @@ class Vocabulary:
     routes: tuple[Term, ...]
     diluents: tuple[Term, ...]
     allergens: tuple[Allergen, ...]
-    _seen: dict[tuple[str, str], str | None] = field(default_factory=dict[tuple[str, str], "str | None"], repr=False)
+    label_words: frozenset[str]
+    _seen: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict[tuple[str, str], "tuple[str, ...]"])
 
-    def route(self, text: str) -> str | None:
-        """The route that a text names; the more exact one where it names two, as `IV direta` does beside `IV`."""
+    def routes_in(self, text: str) -> tuple[str, ...]:
+        """The routes that a text names and does not deny, in its order; of `IV direta` and `IV`, the first alone."""
         return self._named("route", text, self.routes)
 
-    def diluent(self, text: str) -> str | None:
-        """The diluent that a text names."""
+    def diluents_in(self, text: str) -> tuple[str, ...]:
+        """The diluents that a text names and does not deny, in its order."""
         return self._named("diluent", text, self.diluents)
 
-    def _named(self, kind: str, text: str, terms: Sequence[Term]) -> str | None:
+    def _named(self, kind: str, text: str, terms: Sequence[Term]) -> tuple[str, ...]:
         if (kind, text) not in self._seen:
-            found = [(word, term.name) for term in terms if (word := wording.find(text, term.words))]
-            self._seen[kind, text] = max(found, key=lambda each: len(each[0]))[1] if found else None
+            by_word = {wording.fold(word): term for term in terms for word in term.words}
+            found = [by_word[word] for word in wording.find_all(text, tuple(by_word))]
+            less_exact = {term.more_exact_than for term in found}
+            self._seen[kind, text] = tuple(dict.fromkeys(t.name for t in found if t.name not in less_exact))
         return self._seen[kind, text]
 
     def allergens_in(self, text: str) -> tuple[str, ...]:
@@ -92,4 +100,5 @@ def load_vocabulary(path: Path | None = None) -> Vocabulary:
     """The words, from a file or the packaged one. Raises InvalidFileError."""
     path = path or places.shipped("automations") / "vocabulary.yaml"
     parsed, _ = library.load(path, VocabularyFile, HEADER)
-    return Vocabulary(tuple(parsed.routes), tuple(parsed.diluents), tuple(parsed.allergens))
+    words = frozenset(wording.fold(word) for word in parsed.label_words)
+    return Vocabulary(tuple(parsed.routes), tuple(parsed.diluents), tuple(parsed.allergens), words)

@@ -28,6 +28,35 @@ def find(text: str, words: Iterable[str]) -> str | None:
     return found[0] if found else None
 
 
+_DENIAL = re.compile(r"\b(?:nao|nunca|sem|nem|evitar|exceto|proibid\w*|jamais)\b[^.;:,)]*$")
+
+
+_DENIED = re.compile(r"\b(?:nao|nunca|sem|nem|evitar|exceto|jamais|nega|afastad\w*|descartad\w*)\b[^.;:,)]*")
+
+
+def is_denied(text: str, position: int) -> bool:
+    """Whether what stands at a position of a folded text is under a `não`, `sem` or `evitar` of its clause."""
+    return _DENIAL.search(text[:position]) is not None
+
+
+@lru_cache(maxsize=2048)
+def find_all(text: str, words: tuple[str, ...]) -> tuple[str, ...]:
+    """The words that stand whole in the text, folded and in its order, denied ones left out."""
+    folded = re.sub(r"(?<=\b\w)\.(?=\w\b)|(?<=\b\w\.\w)\.", "", fold(text))
+    return tuple(found[0] for found in _pattern(words).finditer(folded) if not is_denied(folded, found.start()))
+
+
+@lru_cache(maxsize=2048)
+def affirmed(text: str) -> str:
+    """The folded text without what it denies."""
+    return _DENIED.sub("", fold(text))
+
+
 def begins_any(text: str, stems: Iterable[str]) -> bool:
     """Whether a word of the text begins with one of the stems."""
-    return any(re.search(rf"(?<!\w){re.escape(fold(stem))}", fold(text)) for stem in stems)
+    return _begins(fold(text), tuple(stems))
+
+
+@lru_cache(maxsize=4096)
+def _begins(folded: str, stems: tuple[str, ...]) -> bool:
+    return any(re.search(rf"(?<!\w){re.escape(fold(stem))}", folded) for stem in stems)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from gemx.automation.verification import verify
 from gemx.clinical.answer import read_answer
 from gemx.clinical.checks import Case
-from gemx.clinical.checks.row import parse_time, show
+from gemx.clinical.checks.row import parse_times, show
 from gemx.clinical.findings import Finding
 from gemx.clinical.formulary import Formulary
 
@@ -282,7 +282,14 @@ def test_a_dose_is_checked_against_its_patient(drugs: Formulary, name: str) -> N
 
 
 def test_a_loading_dose_is_not_held_to_the_kidneys(drugs: Formulary) -> None:
-    assert codes(found(drugs, DOSE, {"fase": "ataque"}, creatinina="2,5")) == [("renal.adjust", "warning")]
+    single = {
+        "fase": "ataque",
+        "modo": "unica",
+        "posologia": {**DOSE["posologia"], "intervalo_h": None, "dose_diaria": None},
+    }
+    assert codes(found(drugs, DOSE, single, creatinina="2,5")) == []
+    repeated = codes(found(drugs, DOSE, {"fase": "ataque"}, creatinina="2,5"))
+    assert repeated == [("renal.adjust", "unverifiable")], "the doses after the first one are held to the kidneys"
 
 
 def test_an_ideal_weight_is_checked_by_the_height(drugs: Formulary) -> None:
@@ -297,7 +304,9 @@ def test_rows_are_checked_together(drugs: Formulary) -> None:
     case = case_of(drugs)
     twice = codes(findings(answer(DOSE, DOSE), case))
     assert twice == [("duplicate.drug", "error")]
-    assert findings(answer(DOSE, {**DOSE, "condicao": "se falhar"}), case) == []
+    other = codes(findings(answer(DOSE, {**DOSE, "condicao": "se falhar"}), case))
+    assert other == [("duplicate.drug", "warning")], "a row under a condition may come on top of one without"
+    assert findings(answer({**DOSE, "condicao": "se piorar"}, {**DOSE, "condicao": "se falhar"}), case) == []
     other = {"farmaco": "Irmanina", "modo": "unica", "posologia": {"dose": {"valor": 1, "unidade": "g"}}, "fontes": []}
     assert ("duplicate.class", "error") in codes(findings(answer(DOSE, other), case))
     line = codes(findings(answer(DOSE, {**other, "farmaco": "Outrina"}), case))
@@ -360,7 +369,7 @@ def test_a_number_in_words(drugs: Formulary, text: str) -> None:
     ],
 )
 def test_a_time_is_read_from_words(text: str, minutes: tuple[int, int] | None) -> None:
-    assert parse_time(text) == minutes
+    assert parse_times(text)[:1] == (() if minutes is None else (minutes,))
 
 
 @pytest.mark.parametrize(

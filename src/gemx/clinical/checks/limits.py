@@ -33,6 +33,7 @@ class _Limits:
     row: Row
     drug: Drug
     doses: tuple[Dose, ...]
+    certain: bool
 
     @property
     def values(self) -> Any:
@@ -47,7 +48,7 @@ def check(row: Row, concentration: Measure | None) -> Iterator[Finding]:
     """Every limit of the drug that the row breaks; `concentration` is what is given per mL, where it is known."""
     if row.drug is None:
         return
-    limits = _Limits(row, row.drug, fitting_doses(row, row.drug))
+    limits = _Limits(row, row.drug, *fitting_doses(row, row.drug))
     yield from _dose(limits)
     yield from _day(limits)
     yield from _interval(limits)
@@ -55,8 +56,12 @@ def check(row: Row, concentration: Measure | None) -> Iterator[Finding]:
     yield from _speed(limits)
 
 
-def fitting_doses(row: Row, drug: Drug) -> tuple[Dose, ...]:
-    """The formulary's doses that a row may mean: by mode, phase, route and patient, then by its indication."""
+def fitting_doses(row: Row, drug: Drug) -> tuple[tuple[Dose, ...], bool]:
+    """The formulary's doses that a row may mean: by mode, phase, route and patient, then by its indication.
+
+    Not certain where the indication is one that the sources do not give so, or none that they name: the limits of the
+    others then show what is too much, and not that the dose is right.
+    """
     values = row.case.conditions(row.access)
     fit = [
         dose
@@ -66,9 +71,19 @@ def fitting_doses(row: Row, drug: Drug) -> tuple[Dose, ...]:
         and (not dose.routes or row.route is None or route_fits(row.route, dose.routes))
         and holds(dose.when, values) is not False
     ]
-    said = f"{row.item.indicacao or ''} {row.item.condicao or ''}"
-    named = [dose for dose in fit if dose.words and wording.begins_any(said, dose.words)]
-    return tuple(named or fit)
+    named = _named(row.item.indicacao, drug) or _named(row.item.condicao, drug)
+    if named:
+        meant = [dose for dose in fit if dose.indication in named]
+        return tuple(meant or fit), bool(meant)
+    general = [dose for dose in fit if not dose.words]
+    is_clear = bool(general) or (row.item.indicacao is None and len(fit) < 2)
+    return tuple(general or fit), is_clear
+
+
+def _named(text: str | None, drug: Drug) -> list[str]:
+    """The indications that a text names and does not deny, also where they are for another mode or route."""
+    said = wording.affirmed(text or "")
+    return [each.indication for each in drug.doses if said and each.words and wording.begins_any(said, each.words)]
 
 
 def allowed(row: Row) -> list[str]:
@@ -76,7 +91,7 @@ def allowed(row: Row) -> list[str]:
     drug = row.drug
     if drug is None:
         return []
-    doses = fitting_doses(row, drug)
+    doses, _ = fitting_doses(row, drug)
     said = [f"habitual {_span(bound)} ({cited(drug, bound)})" for each in doses for bound in each.usual]
     said += [f"máximo {bound.value} ({cited(drug, bound)})" for each in doses for bound in each.max]
     said += [f"máximo por dia {bound.value} ({cited(drug, bound)})" for each in doses for bound in each.daily_max]
@@ -105,8 +120,12 @@ def _dose(limits: _Limits) -> Iterator[Finding]:
         return
     found = mildest([_judged(limits, each.max, _over) for each in limits.doses if each.max])
     yield from _limit_finding(limits, "dose.above_max", _DOSE, found, dose)
-    if found.severity is None:
-        yield from _usual(limits, dose)
+    if found.severity is not None:
+        return
+    if not limits.certain:
+        message = "nenhuma fonte lida dá a dose desta indicação, deste modo: a dose não foi conferida com ela"
+        yield Finding("dose.unverifiable", "unverifiable", limits.row.at(_DOSE), message, None, str(dose))
+    yield from _usual(limits, dose)
 
 
 def _bound_of(claim: UsualDose | DoseLimit) -> Quantity:
@@ -139,7 +158,10 @@ def _stated_maximum(limits: _Limits, dose: Measure) -> Iterator[Finding]:
     most = row.measure("posologia.dose_maxima")
     if most is None:
         return
-    found = dose.value if dict(most.dimensions) == dict(dose.dimensions) else None
+    found = dose.value if most.kind == dose.kind else None
+    absolute = row.given
+    if found is None and absolute is not None and absolute.kind == most.kind:
+        found = absolute.value
     if found is None and most.unit.endswith("/dia") and not most.per_kg:
         daily = per_day(row, row.given)
         found = daily / MINUTES_PER_DAY if daily is not None else None
@@ -193,7 +215,10 @@ def _usual(limits: _Limits, dose: Measure) -> Iterator[Finding]:
     how = "acima" if min(sides) > 0 else "abaixo" if max(sides) < 0 else "fora"
     usual = "; ".join(f"{_span(bound)} ({cited(limits.drug, bound)})" for bound in ranges)
     message = f"dose {how} do habitual: {usual}"
-    yield Finding("dose.unusual", "warning", limits.row.at(_DOSE), message, usual, str(dose))
+    # Above what is usual, where no source gives a maximum, nothing says that it is not too much.
+    unbounded = max(sides) > 0 and not any(each.max for each in limits.doses)
+    severity: Severity = "unverifiable" if unbounded else "warning"
+    yield Finding("dose.unusual", severity, limits.row.at(_DOSE), message, usual, str(dose))
 
 
 def _side(limits: _Limits, bound: Any) -> int | None:
@@ -357,25 +382,21 @@ def _speed(limits: _Limits) -> Iterator[Finding]:
     if row.route not in (None, "IV", DIRECT, "IO"):
         return
     if row.mode == "continua":
-        yield from _too_fast(limits, _per_minute(limits))
+        yield from _too_fast(limits, row.received_content)
         return
     if not drug.infusion and not drug.speed:
         return
-    if row.time_min is None:
+    shortest = row.shortest_min
+    if shortest is None:
         limit = _slowest(limits)
         message = f"o tempo de infusão não está escrito, ou não se lê; limite: {limit}"
         yield Finding("infusion.unverifiable", "unverifiable", row.at("tempo_infusao"), message, limit)
         return
-    shortest, _ = row.time_min
     yield from _too_short(limits, shortest)
     absolute = row.received_content
     if absolute is not None and not absolute.timed and shortest:
         timed = Measure(absolute.value / shortest, {absolute.content or "": 1, "time": -1}, f"{absolute.unit}/min")
         yield from _too_fast(limits, timed)
-
-
-def _per_minute(limits: _Limits) -> Measure | None:
-    return limits.row.received_content
 
 
 def _slowest(limits: _Limits) -> str:

@@ -33,6 +33,7 @@ def check(row: Row) -> Iterator[Finding]:
     """Everything in a row that does not suit this patient."""
     yield from _weight(row)
     if row.drug is None:
+        yield from _unknown_drug_allergy(row)
         return
     yield from _allergy(row, row.drug)
     yield from _pregnancy(row, row.drug)
@@ -58,7 +59,10 @@ def unread_allergies(case: Case, rows: Iterable[Row]) -> Iterator[Finding]:
 def _weight(row: Row) -> Iterator[Finding]:
     dosage, dose = row.item.posologia, row.measure(_DOSE)
     path = row.at("posologia.peso_kg")
-    if dosage is None or not dosage.peso_kg:
+    if dosage is not None and dosage.peso_kg == 0:
+        yield Finding("patient.weight", "error", path, "um peso não é zero", None, "0 kg")
+        return
+    if dosage is None or dosage.peso_kg is None:
         if dose is not None and dose.per_kg and row.patient_weight is None:
             message = "dose por kg sem peso: nada do que depende dele foi conferido"
             yield Finding("patient.weight", "unverifiable", path, message)
@@ -98,6 +102,24 @@ def _allergy(row: Row, drug: Drug) -> Iterator[Finding]:
         if allergy.to in known:
             message = f"alergia a {known[allergy.to]}: {allergy.text} ({named(drug, allergy)})"
             yield Finding("allergy.class", allergy.severity, path, message, None, drug.name)
+
+
+def _unknown_drug_allergy(row: Row) -> Iterator[Finding]:
+    """Of a drug that the formulary lacks, its name alone tells an allergy."""
+    name, listed = row.item.farmaco, row.case.patient.values.get("alergias")
+    items = listed if isinstance(listed, tuple) else ()
+    own = next((item for item in items if len(item) >= _SHORTEST_NAME and wording.find(name, (item,))), None)
+    if own:
+        yield Finding("allergy.drug", "error", row.at("farmaco"), f"paciente alérgico a {own}", None, name)
+        return
+    known = _known_allergens(row.case, items)
+    formulary = row.case.formulary
+    # The entry that gathers what is in no drug of the formulary is no class, and says nothing of its members.
+    classes = {each.to for drug in formulary.drugs.values() for each in drug.allergy}
+    for allergen in formulary.vocabulary.allergens_in(name):
+        if allergen in known and allergen in classes:
+            message = f"alergia a {known[allergen]}, e este fármaco é da mesma classe"
+            yield Finding("allergy.class", "error", row.at("farmaco"), message, None, name)
 
 
 def _names(item: str, drug: Drug) -> bool:
@@ -224,5 +246,6 @@ def _renal_finding(row: Row, drug: Drug, verdict: Verdict) -> Finding:
         message += f"; outra fonte: {verdict.inside.text} ({named(drug, verdict.inside)})"
     elif severity == "error" and row.item.fase == "ataque":
         # A loading dose fills the volume of distribution, which the kidney does not change: what follows is adjusted.
-        severity, message = "warning", f"{message}; vale para as doses seguintes à primeira"
+        severity = "warning" if row.mode == "unica" else "unverifiable"
+        message += "; vale para as doses seguintes à primeira"
     return Finding("renal.adjust", severity, row.at(_DOSE), message, band.text, found)

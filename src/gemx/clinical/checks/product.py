@@ -14,6 +14,7 @@ from gemx.clinical.formulary import Choices, Drug, Presentation
 from gemx.clinical.quantity import in_base
 
 _DOSE, _VIA = "posologia.dose", "posologia.via"
+_PUSH_WORDS = ("bolus", "push", "IV direta", "IV direto", "flush")
 _SALT_MATTERS = Decimal("1.2")
 
 
@@ -67,15 +68,32 @@ def _route(row: Row, drug: Drug) -> Iterator[Finding]:
     said = row.item.posologia.via if row.item.posologia else None
     if routes is None or not said:
         return
-    pushed = row.manner == "direta" and row.route == "IV"
-    used = frozenset((*row.routes, DIRECT)) if pushed else row.routes
-    barred = next((each for each in routes.forbidden if each.name in used), None)
+    if row.unknown_route:
+        message = "esta via não se lê: nada dela foi conferido"
+        yield Finding("route.unlisted", "unverifiable", row.at(_VIA), message, _names(routes), said)
+    used = [DIRECT if each == "IV" and row.manner == "direta" else each for each in row.routes]
+    given = {*used, "IV"} if DIRECT in used else set(used)
+    barred = next((each for each in routes.forbidden if each.name in given), None)
     if barred:
         message = f"via proibida: {barred.name} ({cited(drug, barred)})"
         yield Finding("route.forbidden", "error", row.at(_VIA), message, _names(routes), said)
-    elif not used or not all(route_fits(each, [known.name for known in routes.allowed]) for each in used):
+    elif pushed := _told_to_push(row, routes):
+        yield pushed
+    elif not all(route_fits(each, [known.name for known in routes.allowed]) for each in used):
         message = f"esta via não está entre as do formulário: {_names(routes)}"
         yield Finding("route.unlisted", "warning", row.at(_VIA), message, _names(routes), said)
+
+
+def _told_to_push(row: Row, routes: Choices) -> Finding | None:
+    """What the row's words tell of a bolus of a drug that must not be pushed."""
+    if all(each.name != DIRECT for each in routes.forbidden):
+        return None
+    for field in ("titulacao", "condicao", "monitorizacao"):
+        text = getattr(row.item, field)
+        if text and wording.find_all(text, _PUSH_WORDS):
+            message = f"via proibida: {DIRECT}, que este texto manda"
+            return Finding("route.forbidden", "error", row.at(field), message, _names(routes), text)
+    return None
 
 
 def _names(choices: Choices) -> str:
@@ -87,17 +105,15 @@ def _diluent(row: Row, drug: Drug) -> Iterator[Finding]:
     if diluents is None or row.item.diluicao is None or row.reconstituted:
         return
     said, path = row.item.diluicao.diluente, row.at("diluicao.diluente")
-    vocabulary = row.case.formulary.vocabulary
-    named = {vocabulary.diluent(part) for part in wording.fold(said).replace(" ou ", "/").split("/")} | {row.diluent}
-    barred = next((each for each in diluents.forbidden if each.name in named), None)
-    allowed = [each for each in diluents.allowed if each.name == row.diluent]
-    if barred and allowed:
+    accepted = {each.name for each in diluents.allowed}
+    barred = next((each for each in diluents.forbidden if each.name in row.diluents), None)
+    if barred and barred.name in accepted:
         message = f"{barred.name}: uma fonte proíbe ({cited(drug, barred)}), outra aceita"
         yield Finding("diluent.forbidden", "conflict", path, message, _names(diluents), said)
     elif barred:
         message = f"diluente proibido: {barred.name} ({cited(drug, barred)})"
         yield Finding("diluent.forbidden", "error", path, message, _names(diluents), said)
-    elif not allowed and diluents.allowed:
+    elif accepted and (not row.diluents or not accepted.issuperset(row.diluents)):
         message = f"este diluente não está entre os do formulário: {_names(diluents)}"
         yield Finding("diluent.unlisted", "warning", path, message, _names(diluents), said)
 

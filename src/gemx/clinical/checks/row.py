@@ -52,9 +52,9 @@ _EXPECTED = {
 }
 _INFUSION_STEMS = ("infus", "bomba", "gotej")
 SMALLEST_BAG_ML = 50
-_DIRECT_WORDS = ("direta", "direto", "bolus", "push")
-_ALTERNATIVES = re.compile(r"\s+ou\s+|[,;/]")
-_DENIED = re.compile(r"\b(?:nao|nunca|sem|evitar|proibid\w*|jamais)\b[^.;:]*$")
+DIRECT_WORDS = ("direta", "direto", "bolus", "push")
+_ALTERNATIVES = re.compile(r"\s+ou\s+|[/+&]")
+_UPPER_BOUND = re.compile(r"(?:\bate|menos de|maximo(?: de)?|no max\.?(?: de)?)\s*$")
 _TIME = re.compile(
     r"(?<![\d.])(?P<low>\d+(?:\.\d+)?)(?:\s*(?:a|ate|-|–)\s*(?P<high>\d+(?:\.\d+)?))?\s*"
     r"(?P<unit>segundos?|seg|s|minutos?|min|horas?|h)(?![\w/])"
@@ -168,34 +168,37 @@ class Row:
 
     @cached_property
     def mode(self) -> Mode | None:
-        """How it is given, as the row says or as its dose and interval show."""
+        """How it is given, as the row says or as its dose and interval show; what has an interval is repeated."""
+        if self.interval_min is not None and self.item.modo in (None, "unica"):
+            return "intermitente"
         if self.item.modo:
             return self.item.modo
-        if self.interval_min is not None:
-            return "intermitente"
         dose = self.measure("posologia.dose")
         return "continua" if dose and dose.timed and not dose.daily else None
 
     @cached_property
+    def routes(self) -> tuple[str, ...]:
+        """Every route of the vocabulary that the row names, as `IM ou IV` does two."""
+        via = self.item.posologia.via if self.item.posologia else None
+        return self.case.formulary.vocabulary.routes_in(via) if via else ()
+
+    @property
     def route(self) -> str | None:
-        """The route of the vocabulary that the row names."""
-        via = self.item.posologia.via if self.item.posologia else None
-        if via is None:
-            return None
-        route = self.case.formulary.vocabulary.route(via)
-        return "IV" if route == DIRECT and denied(via, _DIRECT_WORDS) else route
+        """The first route that the row names."""
+        return self.routes[0] if self.routes else None
 
     @cached_property
-    def routes(self) -> frozenset[str]:
-        """Every route that the row names, as `IM ou IV` does two."""
+    def unknown_route(self) -> str | None:
+        """A part of the route's text that names none of the vocabulary's."""
         via = self.item.posologia.via if self.item.posologia else None
-        named = {self.case.formulary.vocabulary.route(part) for part in _ALTERNATIVES.split(via or "")}
-        return frozenset(name for name in (*named, self.route) if name and (name != DIRECT or name == self.route))
+        known = self.case.formulary.vocabulary.routes_in
+        parts = [part.strip() for part in _ALTERNATIVES.split(via or "") if part.strip()]
+        return None if self.routes and len(parts) == 1 else next((part for part in parts if not known(part)), None)
 
     @cached_property
-    def diluent(self) -> str | None:
-        """The diluent of the vocabulary that the row names."""
-        return self.case.formulary.vocabulary.diluent(self.item.diluicao.diluente) if self.item.diluicao else None
+    def diluents(self) -> tuple[str, ...]:
+        """Every diluent of the vocabulary that the row names."""
+        return self.case.formulary.vocabulary.diluents_in(self.item.diluicao.diluente) if self.item.diluicao else ()
 
     @cached_property
     def manner(self) -> Manner | None:
@@ -203,7 +206,7 @@ class Row:
         if self.mode == "continua":
             return "infusao"
         said = self.item.tempo_infusao or ""
-        if self.route == DIRECT or (wording.find(said, _DIRECT_WORDS) and not denied(said, _DIRECT_WORDS)):
+        if DIRECT in self.routes or wording.find_all(said, DIRECT_WORDS):
             return "direta"
         final = self.measure("diluicao.volume_final") or self.measure("diluicao.volume_diluente")
         if wording.begins_any(said, _INFUSION_STEMS) or (final is not None and final.value >= SMALLEST_BAG_ML):
@@ -243,13 +246,20 @@ class Row:
 
     def _dissolves(self, powder: Reconstitution) -> bool:
         """Whether the row's diluent is one that the powder is dissolved in."""
-        named = self.case.formulary.vocabulary.diluent
-        return self.diluent in {named(each) for each in wording.fold(powder.diluent).split(" ou ")}
+        accepted = set(self.case.formulary.vocabulary.diluents_in(powder.diluent))
+        return bool(accepted) and set(self.diluents) <= accepted and bool(self.diluents)
 
     @cached_property
     def time_min(self) -> tuple[Fraction, Fraction] | None:
         """The shortest and longest infusion time that the row's text begins with, in minutes."""
-        return parse_time(self.item.tempo_infusao) if self.item.tempo_infusao else None
+        times = parse_times(self.item.tempo_infusao or "")
+        return times[0] if times else None
+
+    @cached_property
+    def shortest_min(self) -> Fraction | None:
+        """The shortest infusion time that the row's text names, in minutes; None too where it gives an upper bound."""
+        times = parse_times(self.item.tempo_infusao or "")
+        return min(low for low, _ in times) if times else None
 
     @cached_property
     def interval_min(self) -> Fraction | None:
@@ -342,21 +352,17 @@ def read(index: int, item: Prescription, case: Case) -> Row:
 
 
 @lru_cache(maxsize=2048)
-def parse_time(text: str) -> tuple[Fraction, Fraction] | None:
-    """The first time that a text names, as (shortest, longest) in minutes."""
-    match = _TIME.search(wording.fold(text))
-    if match is None:
-        return None
-    scale = _MINUTES[match["unit"][0]]
-    low = Fraction(match["low"]) * scale
-    return low, Fraction(match["high"]) * scale if match["high"] else low
-
-
-def denied(text: str, words: tuple[str, ...]) -> bool:
-    """Whether the first of the words stands under a `não`, `sem` or `evitar` of its clause."""
+def parse_times(text: str) -> tuple[tuple[Fraction, Fraction], ...]:
+    """The times that a text names, each as (shortest, longest) in minutes; none where one of them is an upper bound."""
     folded = wording.fold(text)
-    found = wording.find(text, words)
-    return found is not None and _DENIED.search(folded[: folded.index(found)]) is not None
+    found: list[tuple[Fraction, Fraction]] = []
+    for match in _TIME.finditer(folded):
+        scale = _MINUTES[match["unit"][0]]
+        low = Fraction(match["low"]) * scale
+        if _UPPER_BOUND.search(folded[: match.start()]) and not found:
+            return ()
+        found.append((low, Fraction(match["high"]) * scale if match["high"] else low))
+    return tuple(found)
 
 
 @lru_cache(maxsize=8192)

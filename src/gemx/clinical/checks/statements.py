@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from functools import cache
+from itertools import islice
 
 from gemx.clinical import wording
 from gemx.clinical.answer import Answer, Citation
@@ -22,6 +23,8 @@ from gemx.clinical.formulary import Drug
 from gemx.clinical.numbers import format_number
 
 _FEWEST_WORDS = 3
+_MOST_UNSOURCED = 50
+_MOST_SHOWN = 5
 _PLACES = Fraction(2, 100)
 _NAKED = re.compile(r"(?<![\w.,)])[.,]\d")
 _TRAILING_ZERO = re.compile(r"(?<![\d.,])\d+,0+\s*(?:mg|g|mcg|µg|ng|mL|ml|L|U|UI|unidades?|mEq|mmol)(?![\w/])")
@@ -38,7 +41,7 @@ def check(answer: Answer, rows: Sequence[Row], case: Case) -> Iterator[Finding]:
         yield from _numbers(path, text)
     for path, text in texts.about_the_patient(answer):
         yield from _values(path, text, case)
-    yield from _unsourced(answer, rows, case)
+    yield from islice(_unsourced(answer, rows, case), _MOST_UNSOURCED)
 
 
 def sections(answer: Answer, required: Sequence[str]) -> Iterator[Finding]:
@@ -146,12 +149,15 @@ def _unsourced(answer: Answer, rows: Sequence[Row], case: Case) -> Iterator[Find
     own = {TextAmount(each.value, each.kind) for row in rows for each in row.measures}
     own |= {amount for row in rows if row.drug for amount in _labelled(row.drug)}
     allowed = [*own, *case.supported_amounts]
+
+    def has_source(amount: TextAmount) -> bool:
+        if amount in case.supported_amounts or amount in own:
+            return True
+        like = (known for known, dimensions in allowed if dimensions == amount.dimensions)
+        return any(abs(known - amount.value) <= known * _PLACES for known in like)
+
     for path, text in texts.of_answer(answer):
-        for shown, amount in texts.amounts(text):
-            if amount in case.supported_amounts or amount in own:
-                continue
-            if not any(
-                dims == amount.dimensions and abs(known - amount.value) <= known * _PLACES for known, dims in allowed
-            ):
-                message = "quantidade que não vem das linhas, do protocolo, dos dados nem dos trechos: confira à mão"
-                yield Finding("text.unsourced", "unverifiable", path, message, None, shown)
+        lone = list(dict.fromkeys(shown for shown, amount in texts.amounts(text) if not has_source(amount)))
+        if lone:
+            message = "quantidade que não vem das linhas, do protocolo, dos dados nem dos trechos: confira à mão"
+            yield Finding("text.unsourced", "unverifiable", path, message, None, ", ".join(lone[:_MOST_SHOWN]))

@@ -16,6 +16,7 @@ from gemx.errors import InputError
 CONTENTS = frozenset({"mass", "activity", "equivalents", "substance"})
 NUMBER = r"\d+(?:\.\d+)?"
 _ROW_TEXTS = ("indicacao", "condicao", "tempo_infusao", "titulacao", "acesso", "ajuste_renal", "monitorizacao")
+_GROUPED = re.compile(r"(?<![\d.,])[1-9]\d{0,2}(?:\.\d{3})+(?![\d.])")
 _AMOUNT = re.compile(rf"(?<![\w.])({NUMBER})(?:\s*(?:a|e|ou|ate|-|–)\s*({NUMBER}))?\s*([a-z]+(?:/[a-z]+){{0,2}})")
 
 
@@ -47,11 +48,14 @@ def of_answer(answer: Answer) -> Iterator[tuple[str, str]]:
         yield f"criterios_decisao[{index}].entao", criterion.entao
     for index, todo in enumerate(answer.checklist):
         yield f"checklist[{index}].item", todo.item
+        if todo.a_partir_de:
+            yield f"checklist[{index}].a_partir_de", todo.a_partir_de
+    for index, missing in enumerate(answer.dados_faltantes):
+        yield f"dados_faltantes[{index}]", missing
     for index, avoid in enumerate(answer.nao_fazer):
         yield f"nao_fazer[{index}].item", avoid.item
     if answer.destino:
         yield "destino.local", answer.destino.local
-        yield "destino.justificativa", answer.destino.justificativa
 
 
 def about_the_patient(answer: Answer) -> Iterator[tuple[str, str]]:
@@ -59,6 +63,8 @@ def about_the_patient(answer: Answer) -> Iterator[tuple[str, str]]:
     yield "resumo", answer.resumo
     for index, found in enumerate(answer.avaliacao):
         yield f"avaliacao[{index}].achado", found.achado
+    if answer.destino:
+        yield "destino.justificativa", answer.destino.justificativa
 
 
 def _row_texts(path: str, item: Prescription) -> Iterator[tuple[str, str]]:
@@ -67,15 +73,18 @@ def _row_texts(path: str, item: Prescription) -> Iterator[tuple[str, str]]:
             yield f"{path}.{name}", text
     if item.apresentacao:
         yield f"{path}.apresentacao.texto", item.apresentacao.texto
-    if item.posologia and item.posologia.duracao:
-        yield f"{path}.posologia.duracao", item.posologia.duracao
+    if item.diluicao:
+        yield f"{path}.diluicao.diluente", item.diluicao.diluente
+    for name in ("via", "peso_tipo", "duracao"):
+        if item.posologia and (text := getattr(item.posologia, name)):
+            yield f"{path}.posologia.{name}", text
 
 
 @lru_cache(maxsize=4096)
 def amounts(text: str) -> tuple[tuple[str, TextAmount], ...]:
     """The doses, volumes and rates that a text names, as it shows them and in base units."""
     found: list[tuple[str, TextAmount]] = []
-    for match in _AMOUNT.finditer(wording.fold(text)):
+    for match in _AMOUNT.finditer(wording.fold(_GROUPED.sub(lambda number: number[0].replace(".", ""), text))):
         unit = _unit(match[3])
         if unit is None:
             continue

@@ -9,7 +9,7 @@ from gemx.clinical.answer import TO_CONFIRM
 from gemx.clinical.checks.case import Case
 from gemx.clinical.checks.claims import named
 from gemx.clinical.checks.row import Row, close, read
-from gemx.clinical.findings import Code, Finding
+from gemx.clinical.findings import Code, Finding, Severity
 from gemx.clinical.formulary import Drug, Interaction
 
 
@@ -37,17 +37,25 @@ def reference_for(row: Row, references: Sequence[Row]) -> Row | None:
 
 def _may_exclude(one: Row, other: Row) -> bool:
     """Rows under different conditions, or under one that is not known yet, are alternatives: one of them is given."""
-    condition = one.item.condicao
-    return condition != other.item.condicao or bool(condition and condition.startswith(TO_CONFIRM))
+    mine, theirs = one.item.condicao, other.item.condicao
+    return bool(mine and theirs) and (mine != theirs or (mine or "").startswith(TO_CONFIRM))
+
+
+def _may_be(one: str | None, other: str | None) -> bool:
+    """Whether two words may mean the same, as what is not said may be anything."""
+    return one is None or other is None or one == other
 
 
 def _duplicate(one: Row, other: Row) -> Iterator[Finding]:
     if one.drug is None or other.drug is None or _may_exclude(one, other):
         return
     if one.drug is other.drug:
-        if (one.mode, one.item.fase, one.route) == (other.mode, other.item.fase, other.route):
+        if one.mode == other.mode and _may_be(one.item.fase, other.item.fase) and _may_be(one.route, other.route):
             message = f"{one.drug.name} está duas vezes, do mesmo modo ({one.path})"
-            yield Finding("duplicate.drug", "error", other.at("farmaco"), message, None, other.item.farmaco)
+            severity: Severity = "error" if one.item.condicao == other.item.condicao else "warning"
+            yield Finding("duplicate.drug", severity, other.at("farmaco"), message, None, other.item.farmaco)
+    elif one.item.condicao != other.item.condicao:
+        return
     elif one.drug.drug_class == other.drug.drug_class and not (one.drug.combinable and other.drug.combinable):
         message = f"{other.drug.name} e {one.drug.name} são da mesma classe: {one.drug.drug_class} ({one.path})"
         yield Finding("duplicate.class", "error", other.at("farmaco"), message, None, other.item.farmaco)
