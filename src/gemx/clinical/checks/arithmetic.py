@@ -419,12 +419,15 @@ class Sums:
     ) -> Finding:
         blamed = self._blamed(field, found, operands)
         if blamed is not None:
-            return self._of(code, blamed[0], blamed[1], blamed[2], f"não fecha com {_label(field)}: {sum_of}")
-        return self._of(code, field, found, expected, f"{sum_of}{self._hint(found.value, expected)}")
+            said = f"o do protocolo é {{right}} (não fecha com {_label(field)}: {sum_of})"
+            return self._of(code, blamed[0], blamed[1], blamed[2], said)
+        # Any of the row's numbers may be the wrong one: what follows from them is no claim of what is right.
+        said = f"pelos outros números da linha seria {{right}} ({sum_of}{self._hint(found.value, expected)})"
+        return self._of(code, field, found, expected, said)
 
     def _of(self, code: Code, field: str, found: Measure, expected: Fraction, said: str) -> Finding:
         right, wrong = show(expected, found.unit), str(found)
-        message = f"{_label(field)}: o certo é {right} ({said})"
+        message = f"{_label(field)}: {said.format(right=right)}"
         return Finding(code, "error", self.row.at(field), message, right, wrong)
 
     def _blamed(self, field: str, found: Measure, operands: Sequence[str]) -> tuple[str, Measure, Fraction] | None:

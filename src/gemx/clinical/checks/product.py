@@ -77,11 +77,11 @@ def _route(row: Row, drug: Drug) -> Iterator[Finding]:
     if barred:
         message = f"via proibida: {barred.name} ({cited(drug, barred)})"
         yield Finding("route.forbidden", "error", row.at(_VIA), message, _names(routes), said)
-    elif pushed := _told_to_push(row, routes):
-        yield pushed
     elif not all(route_fits(each, [known.name for known in routes.allowed]) for each in used):
         message = f"esta via não está entre as do formulário: {_names(routes)}"
         yield Finding("route.unlisted", "warning", row.at(_VIA), message, _names(routes), said)
+    if pushed := _told_to_push(row, routes):
+        yield pushed
 
 
 def _told_to_push(row: Row, routes: Choices) -> Finding | None:
