@@ -112,47 +112,48 @@ class _Sources:
 
 def blocks(result: Result) -> list[Block]:
     """All blocks of a result, in reading order."""
-    result = replace(result, answer=_inert(result.answer), text=inert(result.text) or "")
-    sources, marks = _Sources(), Marks(result.findings)
-    protocol, facts, answer = result.run.protocol, result.run.facts, result.answer
+    result, sources = _inert_result(result), _Sources()
+    protocol, facts = result.run.protocol, result.run.facts
     page: list[Block] = [
         Title(protocol.title, f"{protocol.id} {protocol.automation.version}"),
         Lines((_patient(protocol, facts),), "muted"),
-        *_status(result),
+        *_body(result, "Fazer agora", sources, urgent=True),
+        *_calculations(facts),
+        *_cited(sources, protocol),
+        *_receipt(result),
     ]
-    shown, refused = (result.run.draft, _REFUSED) if result.errors else (answer, "")
-    if shown and shown.checklist:
-        page += [Heading(f"Fazer agora{refused}", urgent=True), _checklist(shown, facts, sources)]
-    page += _values(result)
-    if answer is not None:
-        page += _rest(answer, result.run.draft, sources, marks)
-    if not protocol.automation.output:
-        page += [Heading("Resposta"), Lines(tuple(result.text.strip().splitlines()))]
-    page += [*_findings(result, marks), *_calculations(facts), *_cited(sources, protocol), *_receipt(result)]
     return [_printable(block) for block in page]
 
 
 def note(result: Result, made: datetime) -> list[Block]:
     """The result as a note for the patient record, with room for the clinician who reviews it."""
-    result = replace(result, answer=_inert(result.answer), text=inert(result.text) or "")
-    sources, marks = _Sources(), Marks(result.findings)
-    protocol, facts, answer = result.run.protocol, result.run.facts, result.answer
+    result, sources = _inert_result(result), _Sources()
+    protocol, facts = result.run.protocol, result.run.facts
     page: list[Block] = [
         Title("Nota de apoio à decisão", f"{made:%Y-%m-%d %H:%M} UTC"),
         Lines((protocol.title, _patient(protocol, facts))),
-        *_status(result),
+        *_body(result, "Conduta", sources, urgent=False),
+        *_cited(sources, protocol),
+        *_receipt(result),
+        Heading("Revisão do profissional responsável"),
+        Lines(_REVIEW),
     ]
-    shown, refused = (result.run.draft, _REFUSED) if result.errors else (answer, "")
+    return [_printable(block) for block in page]
+
+
+def _body(result: Result, todo: str, sources: _Sources, *, urgent: bool) -> list[Block]:
+    """What a result says, from its state to what the checks found; `todo` heads what is to be done."""
+    marks, answer, draft = Marks(result.findings), result.answer, result.run.draft
+    page = _status(result)
+    shown, refused = (draft, _REFUSED) if result.errors else (answer, "")
     if shown and shown.checklist:
-        page += [Heading(f"Conduta{refused}"), _checklist(shown, facts, sources)]
+        page += [Heading(f"{todo}{refused}", urgent=urgent), _checklist(shown, result.run.facts, sources)]
     page += _values(result)
     if answer is not None:
-        page += _rest(answer, result.run.draft, sources, marks)
-    elif not protocol.automation.output:
+        page += _rest(answer, draft, sources, marks)
+    elif not result.run.protocol.automation.output:
         page += [Heading("Resposta"), Lines(tuple(result.text.strip().splitlines()))]
-    page += [*_findings(result, marks), *_cited(sources, protocol), *_receipt(result)]
-    page += [Heading("Revisão do profissional responsável"), Lines(_REVIEW)]
-    return [_printable(block) for block in page]
+    return [*page, *_findings(result, marks)]
 
 
 def to_json(page: Sequence[Block]) -> list[dict[str, Any]]:
@@ -436,6 +437,10 @@ def _decimal(value: Decimal) -> str:
     """A number with at least four significant digits: one that is very small must not become nought."""
     magnitude = value.adjusted() if value else 0
     return format_number(value, max(2, 3 - magnitude))
+
+
+def _inert_result(result: Result) -> Result:
+    return replace(result, answer=_inert(result.answer), text=inert(result.text) or "")
 
 
 def _inert(part: Any) -> Any:
