@@ -18,10 +18,13 @@ GemxError                          1  a bug, unless a subclass says otherwise
 │   ├── EngineCrashError           5  engine_crash
 │   └── TemporaryError             8  unavailable         (retryable)
 │       ├── RateLimitError         8  rate_limit
+│       │   └── QuotaError         8  quota               (a daily quota: not retryable before it ends)
 │       ├── TimeoutExceededError   8  timeout
 │       └── StreamCutError         8  stream_cut
 ├── ContractError                  6  contract
 ├── TruncatedError                 7  truncated           (free text cut at the token limit)
+├── BudgetError                    9  budget
+├── PrivacyError                  10  privacy
 ├── StorageError                  11  storage
 └── StoppedError                  130  interrupted         (141 closed pipe, 143 terminated)
 """
@@ -29,6 +32,7 @@ GemxError                          1  a bug, unless a subclass says otherwise
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -36,7 +40,8 @@ from typing import Any, ClassVar
 class GemxError(Exception):
     """A failure with a message for people, an optional hint on what to do, and codes for scripts.
 
-    `attempts` holds the tries at a provider that came before it, where there were any.
+    `attempts` holds the tries at a provider that came before it, where there were any, and `usage` the tokens that the
+    provider counted for a call that failed all the same.
     """
 
     code: ClassVar[str] = "bug"
@@ -48,6 +53,7 @@ class GemxError(Exception):
         self.message = message
         self.hint = hint
         self.attempts: tuple[Any, ...] = ()
+        self.usage: Any = None
 
 
 class UsageError(GemxError):
@@ -163,22 +169,39 @@ class EngineCrashError(ProviderError):
 
 
 class TemporaryError(ProviderError):
-    """The provider cannot answer now; the same call may work later."""
+    """The provider cannot answer now; the same call may work later.
+
+    `retry_after` is the provider's own wait in seconds, where it gave one.
+    """
 
     code = "unavailable"
     exit_code = 8
     retryable = True
 
-
-class RateLimitError(TemporaryError):
-    """Too many requests or tokens; `retry_after` is the provider's own wait in seconds, where it gave one."""
-
-    code = "rate_limit"
-
     def __init__(self, message: str, *, hint: str | None = None, retry_after: float | None = None) -> None:
         asked = f"the provider asks to wait {retry_after:g} s" if retry_after else None
         super().__init__(message, hint=hint or asked)
         self.retry_after = retry_after
+
+
+class RateLimitError(TemporaryError):
+    """Too many requests or tokens in a minute, for the provider or for the user's own limits."""
+
+    code = "rate_limit"
+
+
+class QuotaError(RateLimitError):
+    """A quota that no wait in this command would refill: of a day, or of nothing at all.
+
+    `ends` is when it is full again, where that is known.
+    """
+
+    code = "quota"
+    retryable = False
+
+    def __init__(self, message: str, *, hint: str | None = None, ends: datetime | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.ends = ends
 
 
 class TimeoutExceededError(TemporaryError):
@@ -205,6 +228,20 @@ class TruncatedError(GemxError):
 
     code = "truncated"
     exit_code = 7
+
+
+class BudgetError(GemxError):
+    """The call could cost more than a cap leaves, or has no price under a cap."""
+
+    code = "budget"
+    exit_code = 9
+
+
+class PrivacyError(GemxError):
+    """What would be sent may not leave this machine or site; says what kind of thing stands where, never its value."""
+
+    code = "privacy"
+    exit_code = 10
 
 
 class StorageError(GemxError):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from gemx import library, places, strict_json
 from gemx.errors import ConfigError, InvalidFileError, Problem
@@ -25,6 +25,22 @@ SchemaMode = Literal["json_schema", "json_object", "guided_json", "none"]
 Temperature = Annotated[float, Field(ge=0, le=2)]
 Timeout = Annotated[float, Field(gt=0, le=86_400)]
 ModelName = Annotated[str, Field(min_length=1, max_length=300)]
+Guard = Literal["off", "warn", "mask", "block"]
+Network = Literal["machine", "site", "any"]
+Dollars = Annotated[float, Field(gt=0, le=1_000_000)]
+
+
+def _known_zone(name: str) -> str:
+    from zoneinfo import ZoneInfo
+
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as exc:
+        raise ValueError(f"{name!r} is no time zone; for example America/Sao_Paulo") from exc
+    return name
+
+
+TimeZone = Annotated[str, AfterValidator(_known_zone)]
 
 
 class _Json(BaseModel):
@@ -47,7 +63,7 @@ class EndpointConfig(_Json):
 
 
 class KeySource(_Json):
-    """Where a key is read: a variable, a file, or the output of a command (an argument list). Never the key itself."""
+    """Where a key is read: a variable, the output of a command (an argument list), or a file. Never the key itself."""
 
     env: Annotated[str, Field(min_length=1)] | None = None
     file: Annotated[str, Field(min_length=1)] | None = None
@@ -66,12 +82,67 @@ class HistoryConfig(_Json):
     keep: Annotated[int, Field(ge=0, le=36_500)] = 30
 
 
+class AutomationsConfig(_Json):
+    """The guard of automations towards the cloud; `mask` is at the user's own risk."""
+
+    guard: Literal["mask", "block"] = "block"
+
+
+class BudgetConfig(_Json):
+    """Caps in US dollars: of one command, of a day and of a month in the configured time zone."""
+
+    command: Dollars | None = None
+    daily: Dollars | None = None
+    monthly: Dollars | None = None
+
+
+class LimitConfig(_Json):
+    """What a provider allows in a minute: requests and tokens."""
+
+    rpm: Annotated[int, Field(ge=1)] | None = None
+    tpm: Annotated[int, Field(ge=1)] | None = None
+
+
+class RetryConfig(_Json):
+    """How a call that failed for a while is tried again: `max_attempts` counts the first; the rest are seconds.
+
+    The wait before try n is drawn from nought to `initial` * `factor` ** (n - 2), at most `max_interval`.
+    """
+
+    max_attempts: Annotated[int, Field(ge=1, le=100)] = 5
+    initial: Annotated[float, Field(gt=0, le=3600)] = 1.0
+    factor: Annotated[float, Field(ge=1, le=100)] = 2.0
+    max_interval: Annotated[float, Field(gt=0, le=3600)] = 60.0
+    max_elapsed: Annotated[float, Field(gt=0, le=86_400)] = 600.0
+
+
+class RoutesConfig(_Json):
+    """The model of each task; a request of more than `long_above` tokens is long."""
+
+    text: ModelName | None = None
+    image: ModelName | None = None
+    audio: ModelName | None = None
+    long: ModelName | None = None
+    long_above: Annotated[int, Field(ge=1)] = 100_000
+
+
 class Config(_Json):
     """The user's config.json."""
 
     model: ModelName | None = None
     profile: str | None = None
     allow_cloud: bool = False
+    routes: RoutesConfig = RoutesConfig()
+    fallback: list[ModelName] | None = None
+    guard: Guard | None = None
+    automations: AutomationsConfig = AutomationsConfig()
+    network: Network | None = None
+    budget: BudgetConfig = BudgetConfig()
+    limits: dict[str, LimitConfig] = {}
+    project: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    concurrency: Annotated[int, Field(ge=1, le=1000)] | None = None
+    retry: RetryConfig = RetryConfig()
+    timezone: TimeZone | None = None
     timeout: Timeout | None = None
     temperature: Temperature | None = None
     max_output_tokens: Annotated[int, Field(ge=1)] | None = None
@@ -92,6 +163,9 @@ class Profile(YamlModel):
     thinking: Thinking | None = None
     timeout: Timeout | None = None
     system: Line | None = None
+    guard: Guard | None = None
+    network: Network | None = None
+    fallback: list[ModelName] | None = None
 
 
 @dataclass(frozen=True)
@@ -178,7 +252,8 @@ def _problem(path: Path, error: Any) -> Problem:
 
 
 def _known_keys() -> list[str]:
-    models = (Config, EndpointConfig, KeySource, AuditConfig, HistoryConfig)
+    models = (Config, EndpointConfig, KeySource, AuditConfig, HistoryConfig, AutomationsConfig, BudgetConfig)
+    models += (LimitConfig, RetryConfig, RoutesConfig)
     return [field.alias or name for model in models for name, field in model.model_fields.items()]
 
 

@@ -342,7 +342,7 @@ def test_every_definition_has_a_value_and_what_is_required_is_missed() -> None:
 
 def test_private_values_are_those_marked_local() -> None:
     patient = read(**BASE, nome="Maria da Silva", leito="7", foco="urinário")
-    assert set(patient.private) == {"Maria da Silva", "7"}
+    assert set(patient.private) == {("name", "Maria da Silva"), ("bed", "7")}
     assert {key for key, item in DEFINITIONS.items() if item.local} >= {"nome", "leito", "prontuario"}
 
 

@@ -68,7 +68,8 @@ class Listed(YamlModel):
 class InputDefinition(YamlModel):
     """One kind of patient data, defined once for every automation.
 
-    `short` is its mark in a result's line about the patient; without one it is not in that line.
+    `short` is its mark in a result's line about the patient; without one it is not in that line. What is `local` says
+    who the patient is, in that way, and never enters a prompt.
     """
 
     id: Identifier
@@ -83,7 +84,7 @@ class InputDefinition(YamlModel):
     calculator: Identifier | None = None
     absent: Absent | None = None
     listed: Listed | None = None
-    local: bool = False
+    local: Literal["name", "bed", "record"] | None = None
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> InputDefinition:
@@ -129,10 +130,10 @@ class Patient:
         return _show(self.values.get(identifier), self.definitions[identifier])
 
     @property
-    def private(self) -> tuple[str, ...]:
-        """The values that must not leave the machine."""
-        local = (key for key, definition in self.definitions.items() if definition.local)
-        return tuple(str(self.values[key]) for key in local if self.values.get(key))
+    def private(self) -> tuple[tuple[str, str], ...]:
+        """What must not leave the machine: its kind (name, bed or record) and its value."""
+        local = ((key, definition.local) for key, definition in self.definitions.items())
+        return tuple((kind, str(self.values[key])) for key, kind in local if kind and self.values.get(key))
 
 
 def load_inputs(path: Path | None = None) -> Inputs:

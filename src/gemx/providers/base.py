@@ -14,6 +14,7 @@ from gemx.documents import Media, Part, Passage, Text
 OnText = Callable[[str], None]
 FinishReason = Literal["stop", "length"]
 Thinking = Literal["minimal", "low", "medium", "high"]
+ServiceTier = Literal["standard", "flex", "priority"]
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,8 @@ class Request:
     """One call to a model, whatever the provider.
 
     `schema` is a JSON Schema (draft 2020-12) that the reply must satisfy. `passages` are cited context. `draft` is an
-    answer that code composed, which `extractive` returns and a model individualises. `private` holds values that must
-    not leave the machine; no provider reads it.
+    answer that code composed, which `extractive` returns and a model individualises. `private` holds what must not
+    leave the machine, as (kind, value), the kinds being `name`, `bed` and `record`: for the guard, and no provider.
     """
 
     messages: tuple[Message, ...]
@@ -58,7 +59,7 @@ class Request:
     schema: Mapping[str, Any] | None = None
     passages: tuple[Passage, ...] = ()
     draft: str | None = None
-    private: tuple[str, ...] = ()
+    private: tuple[tuple[str, str], ...] = ()
 
     @property
     def media(self) -> tuple[Media, ...]:
@@ -68,10 +69,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Options:
-    """How to generate; None leaves the choice to the model or its engine. `timeout` bounds the whole call, in seconds.
+    """How to generate; None leaves the choice to the model or its engine. `timeout` bounds this one call, in seconds.
 
-    `context`, `gpu_layers` (-1: all) and `lora` (a path) concern local engines alone. A provider refuses what it
-    cannot honour with UnsupportedError, and never drops it.
+    `context`, `gpu_layers` (-1: all) and `lora` (a path) concern local engines alone, `service_tier` Gemini. A provider
+    refuses what it cannot honour with UnsupportedError, and never drops it.
     """
 
     temperature: float | None = None
@@ -83,6 +84,7 @@ class Options:
     context: int | None = None
     gpu_layers: int | None = None
     lora: str | None = None
+    service_tier: ServiceTier | None = None
 
     def given(self) -> dict[str, Any]:
         """The options that were set, by name, `timeout` aside."""

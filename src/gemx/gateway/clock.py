@@ -1,0 +1,24 @@
+"""The door's clock: what it dates, times and waits for asks here, so that a test can run a virtual one.
+
+Call its functions by their module (`clock.sleep`), or a virtual clock does not reach them.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+
+def now() -> datetime:
+    """The time of day, in UTC."""
+    return datetime.fromtimestamp(time.time(), UTC)
+
+
+def monotonic() -> float:
+    """Seconds that never run backwards, of this process."""
+    return time.monotonic()
+
+
+def sleep(seconds: float) -> None:
+    """Wait."""
+    time.sleep(seconds)
