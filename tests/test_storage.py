@@ -99,7 +99,7 @@ def test_a_new_database(path: Path, journal: str) -> None:
     ],
 )
 def test_wal_only_where_the_library_has_the_repair(version: tuple[int, ...], sound: bool) -> None:
-    assert storage._has_sound_wal(version) is sound
+    assert storage.has_sound_wal(version) is sound
 
 
 @pytest.mark.parametrize("umask", [0, 0o022])

@@ -37,9 +37,24 @@ def data_dir() -> Path:
     return _place("data")
 
 
+def cache_dir() -> Path:
+    """What can be made or fetched again."""
+    return _place("cache")
+
+
 def config_file() -> Path:
     """The user's config.json."""
     return config_dir() / "config.json"
+
+
+def prices_file() -> Path:
+    """The user's own prices of models."""
+    return config_dir() / "prices.yaml"
+
+
+def door_file() -> Path:
+    """The database of what all processes of the user spend and ask for."""
+    return state_dir() / "door.db"
 
 
 def audit_dir() -> Path:
@@ -58,7 +73,7 @@ def models_dir() -> Path:
 
 
 def shipped(folder: str) -> Path:
-    """A data folder that ships with gemx (`automations`, `profiles`, `templates`, `flows`).
+    """A data folder that ships with gemx (`automations`, `profiles`, `templates`, `flows`, `prices`).
 
     A wheel carries it inside the package; an editable install leaves it at the repository's root.
     """

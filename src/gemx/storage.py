@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Migration = str | Callable[[sqlite3.Connection], None]
 
+SQLITE_VERSION = sqlite3.sqlite_version
 _BUSY_SECONDS = 10.0
 _PRAGMAS = ("synchronous = FULL", "foreign_keys = ON", "secure_delete = ON")
 _HELD = ("is held by another process", "try again, or end the process that holds it")
@@ -133,7 +134,7 @@ def _apply(database: Database, migration: Migration) -> None:
 
 
 def _set_journal_mode(connection: sqlite3.Connection) -> None:
-    mode = "wal" if _has_sound_wal(sqlite3.sqlite_version_info) else "truncate"
+    mode = "wal" if has_sound_wal() else "truncate"
     deadline = time.monotonic() + _BUSY_SECONDS
     while True:
         try:
@@ -147,6 +148,7 @@ def _set_journal_mode(connection: sqlite3.Connection) -> None:
             return
 
 
-def _has_sound_wal(version: tuple[int, ...]) -> bool:
-    """Whether this SQLite lacks the WAL-reset bug, by which two connections can lose committed pages."""
+def has_sound_wal(version: tuple[int, ...] | None = None) -> bool:
+    """Whether this SQLite, or a version, lacks the WAL-reset bug, by which two connections can lose committed pages."""
+    version = version or sqlite3.sqlite_version_info
     return version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51) or (3, 44, 6) <= version < (3, 45)

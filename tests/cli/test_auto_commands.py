@@ -76,10 +76,13 @@ def test_show_of_what_is_not_there_offers_what_is(run_gemx: Run) -> None:
     assert done.out == ""
 
 
+FOLDERS = ("automations", "prices", "profiles", "templates")
+
+
 def test_everything_that_ships_is_valid(run_gemx: Run) -> None:
     done = run_gemx("auto", "validate")
     assert done.code == 0
-    shipped = [path for folder in ("automations", "profiles", "templates") for path in _yaml(places.shipped(folder))]
+    shipped = [path for folder in FOLDERS for path in _yaml(places.shipped(folder))]
     assert done.out == f"{len(shipped)} files are valid\n"
     assert done.err == ""
 

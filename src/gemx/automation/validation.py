@@ -9,6 +9,7 @@ from gemx import library, places, templates
 from gemx.automation import protocol, schema
 from gemx.clinical import formulary, inputs, rules, vocabulary
 from gemx.errors import GemxError, InvalidFileError, Problem
+from gemx.gateway import prices
 from gemx.settings import PROFILE_HEADER, Profile
 
 _VALIDATORS: dict[str, Callable[[Path], object]] = {
@@ -20,6 +21,7 @@ _VALIDATORS: dict[str, Callable[[Path], object]] = {
     rules.HEADER: rules.load_rules,
     PROFILE_HEADER: lambda path: library.load(path, Profile, PROFILE_HEADER),
     templates.HEADER: lambda path: library.load(path, templates.Template, templates.HEADER),
+    prices.HEADER: prices.read,
 }
 
 
@@ -37,5 +39,5 @@ def problems(path: Path) -> list[Problem]:
 
 def shipped_files() -> list[Path]:
     """Every YAML file that ships with gemx."""
-    folders = ("automations", "profiles", "templates", "flows")
+    folders = ("automations", "profiles", "templates", "flows", "prices")
     return sorted(path for folder in folders for path in places.shipped(folder).rglob("*.yaml"))
