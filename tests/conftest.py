@@ -1,4 +1,7 @@
-"""What every test has: a GEMX_HOME of its own, no keys, sockets to the loopback alone, and `run_gemx`."""
+"""What every test has: a GEMX_HOME of its own, no keys, sockets to the loopback alone, and `run_gemx`.
+
+After every test, no planted key is in what gemx printed or wrote.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +16,19 @@ from typing import Any
 
 import pytest
 
+import planted_keys
 from fake_gemini import FakeGemini
 from loopback import one_authority
+from virtual_clock import VirtualClock
 
-KEY = "AIza-not-a-real-key-0123456789"
+KEY = planted_keys.GEMINI
 VARIABLES = (
     *("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_GEMINI_BASE_URL", "GOOGLE_GENAI_USE_VERTEXAI"),
     *("LLM_BASE_URL", "LLM_API_KEY", "LLM_SCHEMA", "GEMX_MODEL", "GEMX_PROFILE", "GEMX_TIMEOUT"),
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
     *("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE"),
+    # The keyring of whoever runs the tests is left alone.
+    *("DBUS_SESSION_BUS_ADDRESS", "PYTHON_KEYRING_BACKEND", "FAKE_KEYRING"),
 )
 LOOPBACK = ("localhost", "::1")
 
@@ -75,6 +82,28 @@ def closed_providers() -> Iterator[None]:
         providers.close_all()
 
 
+@pytest.fixture(autouse=True)
+def key_files(tmp_path: Path, gemx_home: Path) -> Iterator[set[Path]]:
+    """The files that a test put a key in; no other file may hold one when it is over, those of stored keys aside."""
+    own: set[Path] = set()
+    yield own
+    if keys := sys.modules.get("gemx.keys"):
+        keys.forget()
+    stored = set((gemx_home / "config" / "keys").glob("*"))
+    assert not planted_keys.leaks_below(gemx_home, tmp_path / "work", own=own | stored)
+
+
+@pytest.fixture
+def virtual_clock(monkeypatch: pytest.MonkeyPatch) -> VirtualClock:
+    """The door's clock, which then runs only when the door waits."""
+    from gemx.gateway import clock
+
+    virtual = VirtualClock()
+    for name in ("now", "monotonic", "sleep"):
+        monkeypatch.setattr(clock, name, getattr(virtual, name))
+    return virtual
+
+
 @pytest.fixture
 def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty current folder, GEMX_HOME elsewhere."""
@@ -101,6 +130,7 @@ def run_gemx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Capt
             code = main([*argv])
         sys.stdout.flush()
         captured = capfd.readouterr()
+        assert not planted_keys.leaked(captured.out + captured.err), "a key was printed"
         return Result(code, captured.out, captured.err)
 
     return run
@@ -120,6 +150,23 @@ def fake_gemini(monkeypatch: pytest.MonkeyPatch, one_certificate: Path) -> Itera
         monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
         monkeypatch.setenv("GEMINI_API_KEY", KEY)
         yield server
+
+
+@pytest.fixture
+def fake_keyring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Put a backend of `fake_keyring.py` in the place of the system's keyring; returns the file of what it keeps."""
+
+    def choose(backend: str = "Kept", **kept: str) -> Path:
+        path = tmp_path / "keyring" / "kept.json"
+        path.parent.mkdir(exist_ok=True)
+        if kept:
+            path.write_text(json.dumps({f"gemx/{name}": key for name, key in kept.items()}))
+        monkeypatch.setenv("PYTHON_KEYRING_BACKEND", f"fake_keyring.{backend}")
+        monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+        monkeypatch.setenv("FAKE_KEYRING", str(path))
+        return path
+
+    return choose
 
 
 @pytest.fixture(scope="session")

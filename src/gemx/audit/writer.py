@@ -163,13 +163,14 @@ def _locked(folder: Path) -> Generator[None]:
     except OSError as exc:
         raise _storage_error(path, exc) from exc
     try:
-        _lock(descriptor, path)
+        lock(descriptor, path)
         yield
     finally:
         os.close(descriptor)
 
 
-def _lock(descriptor: int, path: Path) -> None:
+def lock(descriptor: int, path: Path) -> None:
+    """Wait for the lock of the log, at most ten seconds. Raises StorageError."""
     deadline = time.monotonic() + _LOCK_SECONDS
     while True:
         try:

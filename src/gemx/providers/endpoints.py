@@ -25,25 +25,37 @@ def find(name: str, settings: Settings) -> tuple[Endpoint, str]:
     if not model:
         hint = f"set endpoints.{endpoint_name}.model, or use openai:{endpoint_name}/MODEL"
         raise ConfigError(f"the endpoint {endpoint_name!r} names no model", hint=hint)
-    key = keys.read(configured.api_key, f"endpoints.{endpoint_name}.api_key") if configured.api_key else None
-    endpoint = Endpoint(
+    return of_config(endpoint_name, settings), model
+
+
+def of_config(name: str, settings: Settings, *, key: bool = True) -> Endpoint:
+    """An endpoint of config.json, without its key where that is not wanted. Raises ConfigError."""
+    configured = settings.config.endpoints[name]
+    return Endpoint(
         base_url=configured.base_url,
-        api_key=key,
+        api_key=keys.endpoint(name, settings) if key else None,
         schema=configured.schema_mode,
         site=configured.site,
         headers=tuple(configured.headers.items()),
         reasoning=configured.reasoning,
     )
-    return endpoint, model
 
 
-def _from_environment(name: str, settings: Settings) -> Endpoint:
+def of_environment() -> Endpoint | None:
+    """The endpoint of LLM_BASE_URL, or None where that is not set. Raises ConfigError."""
     base_url = os.environ.get("LLM_BASE_URL", "").strip()
     if not base_url:
-        known = settings.config.endpoints
-        hint = f"endpoints in config.json: {', '.join(known) or 'none'}; or set LLM_BASE_URL"
-        raise ConfigError(f"no endpoint {name!r}{library.suggest(name, known)}", hint=hint)
+        return None
     mode = os.environ.get("LLM_SCHEMA", "json_schema").strip()
     if mode not in _SCHEMA_MODES:
         raise ConfigError(f"LLM_SCHEMA={mode!r} is not known", hint=f"one of: {', '.join(_SCHEMA_MODES)}")
     return Endpoint(base_url, keys.from_variable("LLM_API_KEY"), mode)
+
+
+def _from_environment(name: str, settings: Settings) -> Endpoint:
+    endpoint = of_environment()
+    if endpoint is None:
+        known = settings.config.endpoints
+        hint = f"endpoints in config.json: {', '.join(known) or 'none'}; or set LLM_BASE_URL"
+        raise ConfigError(f"no endpoint {name!r}{library.suggest(name, known)}", hint=hint)
+    return endpoint
