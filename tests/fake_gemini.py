@@ -54,6 +54,9 @@ class FakeGemini(Loopback):
             _text(exchange, text=self.answer(exchange.request) if callable(self.answer) else self.answer)
 
 
+LISTED = ("gemini-3.8-flash", "gemini-embedding-2")
+
+
 def candidate(text: str | None, reason: str | None = None, **fields: Any) -> dict[str, Any]:
     """One chunk, or a whole response, with one candidate."""
     content = {"content": {"role": "model", "parts": [{"text": text}]}} if text is not None else {}
@@ -87,7 +90,9 @@ def _send(exchange: Exchange, *chunks: dict[str, Any]) -> None:
 
 
 def _text(exchange: Exchange, *, text: str = "ok", reason: str = "STOP", extra: dict[str, Any] | None = None) -> None:
-    if "mbedContent" in exchange.request.path:
+    if exchange.request.method == "GET":
+        exchange.json({"models": [{"name": f"models/{name}"} for name in LISTED]})
+    elif "mbedContent" in exchange.request.path:
         _embed(exchange)
     elif ":countTokens" in exchange.request.path:
         exchange.json({"totalTokens": max(1, len(json.dumps(exchange.request.body)) // 4)})

@@ -62,7 +62,7 @@ class FakeOpenAI(Loopback):
 
 
 def _streams(exchange: Exchange) -> bool:
-    return bool(exchange.request.body.get("stream"))
+    return bool((exchange.request.body or {}).get("stream"))
 
 
 def chunk(text: str | None, reason: str | None = None, **fields: Any) -> dict[str, Any]:
@@ -87,6 +87,9 @@ def _stream(exchange: Exchange, *events: Any) -> None:
 
 
 def _text(exchange: Exchange, *, text: str | None = "ok", reason: str | None = "stop", done: bool = True) -> None:
+    if exchange.request.method == "GET":
+        exchange.json({"object": "list", "data": [{"id": MODEL, "object": "model"}]})
+        return
     if exchange.request.path.endswith("/embeddings"):
         _embed(exchange)
         return

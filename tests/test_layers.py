@@ -31,6 +31,7 @@ VIOLATIONS = {
     "llama_cpp": ("models/registry.py", "import llama_cpp", "llama.cpp stays"),
     "llguidance": ("providers/extractive.py", "import llguidance", "llama.cpp stays"),
     "sqlite": ("audit/writer.py", "import sqlite3", "SQLite is opened"),
+    "keyring": ("keys.py", "import keyring", "The keyring is asked"),
     "httpx": ("conversation.py", "import httpx", "HTTP stays"),
     "an adapter by another": (
         "providers/gemini.py",

@@ -141,5 +141,6 @@ def _references(node: Any) -> Iterator[str]:
 def _labelled(part: Part) -> Part:
     """A text file keeps its name in the prompt, so that a model can tell files apart."""
     if isinstance(part, Text) and part.name:
-        return Text(f"<document name={json.dumps(part.name, ensure_ascii=False)}>\n{part.text}\n</document>", part.name)
+        named = f"<document name={json.dumps(part.name, ensure_ascii=False)}>\n{part.text}\n</document>"
+        return Text(named, part.name, lead=1)
     return part

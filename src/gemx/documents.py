@@ -25,10 +25,11 @@ _MEDIA_TYPES = ("image/", "audio/", "application/pdf")
 
 @dataclass(frozen=True)
 class Text:
-    """Text of a prompt; `name` is the file that it came from, if any."""
+    """Text of a prompt; `name` is the file that it came from, if any, whose own text begins after `lead` lines."""
 
     text: str
     name: str | None = None
+    lead: int = 0
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ GemxError                          1  a bug, unless a subclass says otherwise
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -238,10 +239,17 @@ class BudgetError(GemxError):
 
 
 class PrivacyError(GemxError):
-    """What would be sent may not leave this machine or site; says what kind of thing stands where, never its value."""
+    """What would be sent may not leave this machine or site; says what kind of thing stands where, never its value.
+
+    `kinds` counts what was found, by kind.
+    """
 
     code = "privacy"
     exit_code = 10
+
+    def __init__(self, message: str, *, hint: str | None = None, kinds: Mapping[str, int] | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.kinds = dict(kinds or {})
 
 
 class StorageError(GemxError):

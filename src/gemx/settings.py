@@ -44,7 +44,8 @@ TimeZone = Annotated[str, AfterValidator(_known_zone)]
 
 
 class _Json(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    # What was found is not quoted in an error: it may be a key, written in the wrong place.
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
 
 
 class EndpointConfig(_Json):

@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+import planted_keys
 from fake_gemini import FAULTS as GEMINI_FAULTS
 from fake_gemini import FakeGemini
 from fake_openai import FakeOpenAI
@@ -26,7 +27,7 @@ from gemx import places
 from loopback import Recorded
 from tiny_gguf import write_tiny_gguf
 
-KEY = "AIza-not-a-real-key-0123456789"
+KEY = planted_keys.GEMINI
 GEMINI = "gemini:gemini-3.8-flash"
 REQUIRED = ("idade=64", "sexo=M", "peso=70", "pas=82", "pad=44")
 LITERAL = (*REQUIRED, "fc=118", "fr=26", "lactato=4,6")
@@ -340,13 +341,14 @@ SAID = {
 }
 
 
+@pytest.mark.usefixtures("virtual_clock")  # the second command waits for what the provider told the first
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_has_its_exit_code_its_message_and_one_record(
     run_gemx: Run, fake_gemini: FakeGemini, gemx_home: Path, fault: str
 ) -> None:
     code, name, message = FAULTS[fault]
     fake_gemini.always(fault)
-    command = ("auto", "run", "sepse_bundle", *flags(*LITERAL), "-m", GEMINI, "-o", "timeout=0.5")
+    command = ("auto", "run", "sepse_bundle", *flags(*LITERAL), "-m", GEMINI, "-o", "timeout=0.5", "--tries", "1")
     done = run_gemx(*command)
     assert done.code == code
     assert message in done.err
@@ -386,11 +388,13 @@ def _assert_envelope(done: Any, code: int) -> None:
     assert done.out == json.dumps(done.json, ensure_ascii=False, indent=2) + "\n"
 
 
+@pytest.mark.usefixtures("virtual_clock")
 def test_each_fault_has_a_message_of_its_own(run_gemx: Run, fake_gemini: FakeGemini) -> None:
     messages: list[str] = []
     for fault in FAULTS:
         fake_gemini.fault(fault)
-        done = run_gemx("auto", "run", "sepse_bundle", *flags(*LITERAL), "-m", GEMINI, "-o", "timeout=0.5", "--json")
+        once = ("-o", "timeout=0.5", "--tries", "1")
+        done = run_gemx("auto", "run", "sepse_bundle", *flags(*LITERAL), "-m", GEMINI, *once, "--json")
         findings = done.json["data"]["findings"] if done.json["data"] else []
         messages.append("; ".join([done.json["errors"][0]["message"], *(finding["message"] for finding in findings)]))
     assert len(set(messages)) == len(FAULTS)
@@ -995,3 +999,71 @@ def test_an_overdue_review_and_a_superseded_guideline_warn(run_gemx: Run, workdi
 
 def test_the_faults_of_the_fake_exist() -> None:
     assert set(FAULTS) <= set(GEMINI_FAULTS)
+
+
+# the door
+
+NAMED = "alergias=dipirona segundo Fulana de Tal (11) 98765-4321"
+
+
+def test_an_automation_is_blocked_where_free_text_names_the_patient(
+    run_gemx: Run, fake_gemini: FakeGemini, gemx_home: Path
+) -> None:
+    command = ("auto", "run", "sepse_bundle", *flags(*LITERAL, *LOCAL, NAMED), "-m", GEMINI)
+    for flag in ((), ("--guard", "off"), ("--guard", "mask")):
+        done = run_gemx(*command, *flag)
+        assert (done.code, done.out, fake_gemini.requests) == (10, "", [])
+        assert re.search(r"guard: block\): .*name \(prompt, line \d+, column \d+\).*telephone \(prompt", done.err)
+        assert not any(value in done.err for value in ("Fulana", "98765"))
+    kinds = [(record["kind"], record["error.type"], record["gemx.guard"]) for record in records(gemx_home)]
+    assert kinds == [("refusal", "privacy", "block")] * 3
+    told = run_gemx(*command, "--dry-run")
+    assert told.code == 0
+    assert "--- GUARD ---\nrefused: identifiers would leave this machine" in told.out
+
+
+def test_a_blocked_automation_goes_to_the_model_of_this_machine_instead(
+    run_gemx: Run, fake_gemini: FakeGemini, gemx_home: Path
+) -> None:
+    command = ("auto", "run", "sepse_bundle", *flags(*LITERAL, *LOCAL, NAMED), "-m", GEMINI)
+    done = run_gemx(*command, "--fallback", "extractive")
+    assert (done.code, fake_gemini.requests) == (0, [])
+    assert f"Aviso: resposta de extractive: {GEMINI}, que foi pedido, não respondeu" in flat(done.out)
+    assert f"extractive, no lugar de {GEMINI}" in flat(done.out)
+    assert f"model: {GEMINI} gave no answer (privacy: " in done.err
+    told = run_gemx(*command, "--fallback", "extractive", "--json").json["data"]
+    assert (told["model"], told["in_place_of"]) == ("extractive", GEMINI)
+    assert [attempt["error"] for attempt in told["attempts"]] == ["privacy", None]
+    results = of_kind(gemx_home, "result")
+    assert [result["gen_ai.response.model"] for result in results] == ["extractive"] * 2
+
+
+def test_an_automation_is_masked_where_the_configuration_takes_that_on_itself(
+    run_gemx: Run, fake_gemini: FakeGemini, gemx_home: Path
+) -> None:
+    write_config(gemx_home, automations={"guard": "mask"})
+    fake_gemini.answer = lambda request: echo(request, lambda answer: answer.update(resumo=_allergies(request)))
+    done = run_gemx("auto", "run", "sepse_bundle", *flags(*LITERAL, *LOCAL, NAMED), "-m", GEMINI, "--json")
+    assert done.code == 0
+    assert "[NOME_1] [TELEFONE_1]" in _allergies(fake_gemini.last)
+    assert not any(value in json.dumps(fake_gemini.last.body) for value in ("Fulana", "98765"))
+    assert "dipirona segundo Fulana de Tal (11) 98765-4321" in done.json["data"]["answer"]["resumo"]
+
+
+def _allergies(request: Recorded) -> str:
+    prompt = request.body["contents"][0]["parts"][0]["text"]
+    found = re.search(r"^- Alergias: (.*)$", prompt, re.MULTILINE)
+    assert found
+    return found[1]
+
+
+def test_the_receipt_tells_what_it_cost(run_gemx: Run, fake_gemini: FakeGemini) -> None:
+    usage = {"promptTokenCount": 1000, "candidatesTokenCount": 1000}
+    extra = {"modelVersion": "gemini-2.5-flash-lite", "usageMetadata": usage}
+    fake_gemini.answer = echo
+    fake_gemini.always("ok", extra=extra)
+    command = ("auto", "run", "sepse_bundle", "--input", CHOQUE, "-m", "gemini:gemini-2.5-flash-lite")
+    shown = flat(run_gemx(*command, "--tries", "1").out)
+    assert re.search(r"Custo US\$ 0,00050, tabela de preços 2026-\d\d-\d\d", shown)
+    local = flat(run_gemx(*command[:-1], "extractive").out)
+    assert "Custo" not in local

@@ -942,15 +942,17 @@ def test_a_cut_round_is_on_record_as_the_round_that_it_was(
     ] == [(0, ["contract.cut"]), (1, [])]
 
 
-def test_a_repair_that_no_model_answers_is_that_models_error(
+def test_a_repair_that_no_model_answers_loses_no_answer(
     run_gemx: Run, fake_gemini: FakeGemini, gemx_home: Path
 ) -> None:
     wrong = draft("sepse_bundle")
     put(wrong, f"{NOR}.posologia.velocidade.valor", 0.11)
     fake_gemini.reply_json(wrong)
     fake_gemini.fault("unavailable")
-    done = run_gemx(*REPAIR, "2", "--json")
-    assert (done.code, [error["code"] for error in done.json["errors"]]) == (8, ["unavailable"])
+    done = run_gemx(*REPAIR, "2", "--tries", "1", "--json")
+    assert (done.code, [error["code"] for error in done.json["errors"]]) == (6, ["contract"])
+    assert [finding["code"] for finding in done.json["data"]["findings"]] == ["arithmetic.rate"]
+    assert "gemx: the repair failed, and the answer before it is kept (unavailable: " in done.err
     assert [record["kind"] for record in records(gemx_home)] == ["attempt", "result", "attempt"]
     assert [record.get("error.type") for record in records(gemx_home, "attempt")] == [None, "unavailable"]
 

@@ -291,7 +291,7 @@ def test_a_stream_that_fails(
     run_gemx: Run, fake_gemini: FakeGemini, gemx_home: Path, fault: str, code: int, name: str
 ) -> None:
     fake_gemini.fault(fault)
-    done = run_gemx("gen", "PAM?", *MODEL, "-o", "timeout=0.5")
+    done = run_gemx("gen", "PAM?", *MODEL, "-o", "timeout=0.5", "--tries", "1")
     assert done.code == code
     # A line that the stream had begun is ended before the error.
     assert done.out in ("", "the first half\n")
@@ -325,7 +325,7 @@ def test_quiet(run_gemx: Run, fake_gemini: FakeGemini) -> None:
     done = run_gemx("gen", "Oi", *MODEL, "-q")
     assert (done.code, done.out, done.err) == (0, "ok\n", "")
     fake_gemini.fault("unavailable")
-    assert "gemx: " in run_gemx("gen", "Oi", *MODEL, "-q").err
+    assert "gemx: " in run_gemx("gen", "Oi", *MODEL, "-q", "--tries", "1").err
 
 
 def test_json(run_gemx: Run, fake_gemini: FakeGemini) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import pty
 import re
-import select
 import signal
 import subprocess
 import sys
@@ -18,14 +16,14 @@ from typing import Any
 
 import pytest
 
+import planted_keys
 from fake_gemini import FakeGemini
 from gemx import places
+from terminal import GEMX, SECONDS, on_a_terminal
 
-GEMX = str(Path(sys.executable).with_name("gemx"))
 CASE = str(places.shipped("automations") / "cases" / "sepse_choque.yaml")
 DEMO = ("auto", "run", "sepse_bundle", "--input", CASE, "-m", "extractive")
-KEY = "AIza-not-a-real-key-0123456789"
-SECONDS = 60
+KEY = planted_keys.GEMINI
 Bare = Callable[..., dict[str, str]]
 
 
@@ -41,7 +39,9 @@ def bare(gemx_home: Path) -> Bare:
 
 def gemx(*argv: str, env: dict[str, str], **how: Any) -> subprocess.CompletedProcess[bytes]:
     given = {"stdin": subprocess.DEVNULL} if "input" not in how else {}
-    return subprocess.run([GEMX, *argv], env=env, capture_output=True, timeout=SECONDS, check=False, **given, **how)
+    done = subprocess.run([GEMX, *argv], env=env, capture_output=True, timeout=SECONDS, check=False, **given, **how)
+    assert not planted_keys.leaked(done.stdout + done.stderr), "a key was printed"
+    return done
 
 
 def records(home: Path) -> list[dict[str, Any]]:
@@ -248,39 +248,6 @@ def test_a_key_is_in_no_output_even_with_debug(bare: Bare, fake_gemini: FakeGemi
 
 
 # terminals
-
-
-def on_a_terminal(argv: tuple[str, ...], env: dict[str, str], answers: tuple[tuple[str, str], ...] = ()) -> Any:
-    """Run gemx with a terminal as its three streams; each answer is typed when its question is shown."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.execve(GEMX, [GEMX, *argv], env)
-    shown = ""
-    waiting = list(answers)
-    asked_from = 0
-    deadline = time.monotonic() + SECONDS
-    while time.monotonic() < deadline:
-        ready, _, _ = select.select([terminal], [], [], 0.2)
-        if ready:
-            try:
-                chunk = os.read(terminal, 65536)
-            except OSError as exc:
-                assert exc.errno == errno.EIO
-                break
-            if not chunk:
-                break
-            shown += chunk.decode("utf-8", "replace")
-            if "\x1b[6n" in chunk.decode("utf-8", "replace"):
-                os.write(terminal, b"\x1b[1;1R")
-        if waiting and waiting[0][0] in shown[asked_from:]:
-            asked_from = len(shown)
-            time.sleep(0.1)
-            os.write(terminal, waiting.pop(0)[1].encode())
-    else:
-        os.kill(pid, signal.SIGKILL)
-    _, status = os.waitpid(pid, 0)
-    os.close(terminal)
-    return os.waitstatus_to_exitcode(status), shown, waiting
 
 
 def test_missing_inputs_are_asked_for_on_a_terminal(bare: Bare) -> None:

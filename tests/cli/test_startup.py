@@ -38,6 +38,7 @@ COMMANDS = {
     "note": (["auto", "note", "nada"], ("rich", "jsonschema")),
     "drugs": (["auto", "drugs", "noradrenalina"], ("rich", "jinja2", "jsonschema", "sqlite3")),
     "rules": (["auto", "rules"], ("rich", "jinja2", "jsonschema", "sqlite3")),
+    "set-key": (["config", "set-key", "gemini", "--remove"], ("rich", "jsonschema", "keyring", "jinja2", "sqlite3")),
     "gen": (["gen", "-m", "extractive", "pergunta"], ("rich", "jsonschema")),
 }
 KEEP_HISTORY = ("run", "run in JSON", "verify")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -47,8 +49,8 @@ CODES = {
     "bad_request": "invalid_request",
     "too_long": "context_length",
     "rate_limit": "rate_limit",
-    "daily_quota": "rate_limit",
-    "no_quota": "rate_limit",
+    "daily_quota": "quota",
+    "no_quota": "quota",
     "internal": "unavailable",
     "unavailable": "unavailable",
     "deadline": "unavailable",
@@ -74,7 +76,7 @@ def policy(
 ) -> Policy:
     parsed = Profile.model_validate({"gemx": "profile/v1", "title": "x", **profile}) if profile else None
     found = Settings(Config.model_validate(config), parsed, "uti")
-    return make(found, model=model, options={"timeout": "5", **(options or {})})
+    return make(found, model=model, options=options, timeout=5, tries=1)
 
 
 def audit() -> list[dict[str, Any]]:
@@ -350,7 +352,9 @@ def test_the_prompts_hash_covers_every_turn_and_the_size_of_media(fake_gemini: F
 
 
 def test_private_values_are_not_sent(fake_gemini: FakeGemini) -> None:
-    call(request("ok", private=("Maria da Silva",), passages=(Passage("a#b", "x", "h", "s", 0, 1),)), policy())
+    call(
+        request("ok", private=(("name", "Maria da Silva"),), passages=(Passage("a#b", "x", "h", "s", 0, 1),)), policy()
+    )
     assert "Maria" not in json.dumps(fake_gemini.last.body)
 
 
@@ -457,12 +461,12 @@ def test_a_repair_tells_the_model_its_answer_and_what_is_wrong(fake_gemini: Fake
     assert "- dose em falta\n- via em falta\n" in told["parts"][0]["text"]
 
 
-def test_a_repair_that_fails_carries_the_attempts_before_it(fake_gemini: FakeGemini) -> None:
+def test_a_repair_that_fails_is_on_record_and_keeps_the_answer(fake_gemini: FakeGemini) -> None:
     fake_gemini.reply_json(["a", "b"])
     fake_gemini.fault("unavailable")
-    with pytest.raises(TemporaryError) as caught:
-        structured(request(), policy(), counting, 3)
-    assert [item.error for item in caught.value.attempts] == [None, "unavailable"]
+    reply = structured(request(), policy(), counting, 3)
+    assert reply.problems == ("a", "b")
+    assert [item.error for item in reply.attempts] == [None, "unavailable"]
     assert [item["gemx.status"] for item in audit()] == ["ok", "error"]
 
 
@@ -501,3 +505,22 @@ def test_the_schema_is_sent_and_recorded(fake_gemini: FakeGemini) -> None:
     structured(request(schema=schema), policy(), counting)
     assert fake_gemini.last.body["generationConfig"]["responseJsonSchema"] == schema
     assert only()["gen_ai.output.type"] == "json"
+
+
+def test_a_local_model_takes_one_call_at_a_time(tiny_gguf: Path) -> None:
+    asked = policy(f"gguf:{tiny_gguf}", {"max_output_tokens": "48"})
+    heard: list[int] = []
+    start = threading.Barrier(3)
+
+    def run(number: int) -> None:
+        start.wait()
+        call(request(), asked, on_text=lambda text: heard.append(number))
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(set(heard)) == [0, 1, 2]
+    assert len(list(itertools.groupby(heard))) == 3  # the pieces of one answer, then those of the next
+    assert [record["gemx.status"] for record in audit()] == ["ok"] * 3

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from gemx import places
+from gemx.documents import Media, Text
 from gemx.errors import ConfigError, UsageError
-from gemx.gateway import policy
-from gemx.providers.base import Options
+from gemx.gateway import clock, policy
+from gemx.gateway.limiter import Limits
+from gemx.providers.base import Message, Options, Origin, Request
 from gemx.settings import Config, Profile, Settings
 
 ALL = frozenset({"temperature", "max_output_tokens", "thinking", "seed", "top_p"})
@@ -99,24 +103,104 @@ def test_what_was_asked_for_wins_even_where_it_is_zero() -> None:
 
 
 def test_the_timeout_is_that_of_the_flag_then_of_the_settings() -> None:
-    def timeout(found: Settings, **options: str) -> float:
-        made = policy.make(found, model="extractive", options=options)
-        return made.options(frozenset()).timeout
+    def timeout(found: Settings, flag: float | None = None) -> float:
+        return policy.make(found, model="extractive", timeout=flag).timeout
 
     assert timeout(settings()) == 300.0
     assert timeout(settings(timeout=20)) == 20.0
     assert timeout(settings({"timeout": 40}, timeout=20)) == 40.0
-    assert timeout(settings({"timeout": 40}), timeout="60") == 60.0
+    assert timeout(settings({"timeout": 40}), 60) == 60.0
+
+
+@pytest.mark.usefixtures("virtual_clock")
+def test_one_try_takes_what_is_left_and_half_of_it_where_another_model_waits() -> None:
+    made = policy.make(settings(), model="extractive", timeout=100)
+    assert (made.try_seconds(), made.try_seconds(more_routes=True)) == (100, 50)
+    clock.sleep(60)
+    assert (made.try_seconds(), made.try_seconds(more_routes=True)) == (40, 20)
+    bounded = policy.make(settings(), model="extractive", timeout=100, options={"timeout": "30"})
+    assert (bounded.try_seconds(), bounded.try_seconds(more_routes=True)) == (30, 30)
+    clock.sleep(500)
+    assert 0 < made.try_seconds() < 0.01
 
 
 def test_a_wrong_timeout_of_the_environment_stops_before_anything(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GEMX_TIMEOUT", "soon")
     with pytest.raises(ConfigError, match="GEMX_TIMEOUT"):
         policy.make(settings(), model="extractive")
-    assert policy.make(settings(), model="extractive", options={"timeout": "5"}).asked.timeout == 5.0
+    assert policy.make(settings(), model="extractive", timeout=5).timeout == 5.0
 
 
 def test_a_clinical_policy_stays_off_the_cloud(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GEMINI_API_KEY", "AIza-x")
     assert policy.make(settings()).route.provider == "gemini"
     assert policy.make(settings(), clinical=True).route.provider == "extractive"
+
+
+def test_the_narrowest_network_and_the_least_cap_hold() -> None:
+    found = settings({"network": "site"}, network="any", budget={"command": 2.0, "daily": 5})
+    assert policy.make(found, model="extractive").network == "site"
+    assert policy.make(found, model="extractive", network="machine").network == "machine"
+    assert policy.make(found, model="extractive", network="any").network == "site"
+    assert policy.make(settings(), model="extractive").network == "any"
+    assert policy.make(found, model="extractive").caps.command == 2
+    assert policy.make(found, model="extractive", max_cost=0.1).caps.command == Decimal("0.1")
+    assert policy.make(found, model="extractive", max_cost=9).caps.command == 2
+    assert policy.make(found, model="extractive", max_cost=9).caps.daily == 5
+
+
+def test_limits_are_a_models_own_or_its_providers() -> None:
+    found = settings(limits={"gemini": {"rpm": 60}, "gemini:gemini-3.8-flash": {"rpm": 10, "tpm": 1000}})
+    made = policy.make(found, model="gemini:gemini-3.8-flash")
+    assert made.limits(made.route) == Limits(10, 1000)
+    other = policy.make(found, model="gemini:gemini-3.6-flash")
+    assert other.limits(other.route) == Limits(60, None)
+    none = policy.make(found, model="openai:x")
+    assert none.limits(none.route) == Limits()
+
+
+@pytest.mark.parametrize("name", ["gemni", "gemni:x", "gemini:", "extractive:x"])
+def test_limits_of_no_model_are_a_config_error(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"config\.json limits: "):
+        policy.make(settings(limits={name: {"rpm": 1}}), model="extractive")
+
+
+@pytest.mark.parametrize(
+    ("mime_type", "text", "task"),
+    [
+        (None, "PAM?", "gemini:text"),
+        ("image/png", "Laudo?", "gguf:sees"),
+        ("application/pdf", "Laudo?", "gguf:sees"),
+        ("audio/wav", "Transcreva", "gemini:hears"),
+        (None, "x" * 400, "gemini:long"),
+    ],
+)
+def test_a_task_has_its_route(mime_type: str | None, text: str, task: str) -> None:
+    routes = {"text": "gemini:text", "image": "gguf:sees", "audio": "gemini:hears", "long": "gemini:long"}
+    found = settings(routes={**routes, "long_above": 100}, model="openai:other")
+    parts = (Text(text), *([Media(b"1", mime_type)] if mime_type else []))
+    asked = Request((Message("user", parts),), Origin("gen", "r"))
+    made = policy.make(found, request=asked)
+    assert str(made.route) == task
+    assert made.route.reason.startswith("chosen by config.json routes.")
+    # -m, GEMX_MODEL and a profile come before it
+    assert str(policy.make(found, request=asked, model="extractive").route) == "extractive"
+    profiled = settings({"model": "openai:profile"}, routes=routes)
+    assert str(policy.make(profiled, request=asked).route) == "openai:profile"
+
+
+def test_without_a_route_a_picture_goes_to_gemini_and_to_no_model_that_may_not_see(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = places.ensure_private_dir(places.models_dir())
+    (folder / "local.gguf").write_bytes(b"")
+    asked = Request((Message("user", (Media(b"1", "image/png"),)),), Origin("gen", "r"))
+    assert str(policy.make(settings(), request=asked).route) == "extractive"
+    monkeypatch.setenv("GEMINI_API_KEY", "AIza-x")
+    assert policy.make(settings(), request=asked).route.provider == "gemini"
+
+
+def test_the_service_tier_is_one_of_three() -> None:
+    assert policy.parse_options({"service_tier": "flex"}).service_tier == "flex"
+    with pytest.raises(UsageError, match="service_tier=cheap"):
+        policy.parse_options({"service_tier": "cheap"})

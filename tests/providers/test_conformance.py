@@ -17,6 +17,7 @@ import pytest
 
 import fake_gemini
 import fake_openai
+import planted_keys
 from fake_gemini import FakeGemini
 from fake_openai import FakeOpenAI
 from gemx.documents import Media, Part, Passage, Text
@@ -29,7 +30,7 @@ from gemx.providers.openai_compatible import Endpoint, OpenAICompatible
 from loopback import Exchange, Loopback, one_authority
 from tiny_gguf import write_tiny_gguf
 
-KEY = "sk-not-a-real-key-0123456789"
+KEY = planted_keys.OPENAI
 NAMES = ("gemini", "openai", "llama_server", "gguf", "extractive")
 MODELS = tuple(name for name in NAMES if name != "extractive")
 REAL = ("llama_server", "gguf")
@@ -53,6 +54,7 @@ VALUES: dict[str, Any] = {
     "context": 512,
     "gpu_layers": 0,
     "lora": "adapter.gguf",
+    "service_tier": "flex",
 }
 WAYS = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 

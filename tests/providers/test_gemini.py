@@ -7,10 +7,13 @@ import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
+import planted_keys
 from fake_gemini import CUT_JSON, MODEL_VERSION, FakeGemini
 from gemx.documents import Media, Text
 from gemx.errors import (
@@ -22,6 +25,7 @@ from gemx.errors import (
     InvalidRequestError,
     ModelNotFoundError,
     ProviderError,
+    QuotaError,
     RateLimitError,
     StreamCutError,
     TemporaryError,
@@ -32,7 +36,7 @@ from gemx.providers.base import Embedder, Message, Options, Origin, Provider, Re
 from gemx.providers.gemini import Gemini
 from loopback import one_authority
 
-KEY = "AIza-not-a-real-key-0123456789"
+KEY = planted_keys.GEMINI
 MODEL = "gemini-3.8-flash"
 OPTIONS = Options(timeout=5)
 SHORT = Options(timeout=0.3)
@@ -211,8 +215,10 @@ def test_rate_limit_reads_the_wait_in_the_body(server: FakeGemini, gemini: Gemin
     server.fault("rate_limit", delay=None, header="12")
     server.fault("rate_limit", delay=None)
     server.fault("rate_limit", status=503)
-    waits = [failure(gemini, RateLimitError, stream=stream).retry_after for _ in range(4)]
-    assert waits == [53.5, 12.0, None, 53.5]
+    server.fault("rate_limit", delay="12s", header="58.9")
+    server.fault("rate_limit", delay="58.9s", header="12")
+    waits = [failure(gemini, RateLimitError, stream=stream).retry_after for _ in range(6)]
+    assert waits == [53.5, 12.0, None, 53.5, 58.9, 58.9]
 
 
 def test_retry_after_may_be_a_date(server: FakeGemini, gemini: Gemini) -> None:
@@ -225,10 +231,15 @@ def test_retry_after_may_be_a_date(server: FakeGemini, gemini: Gemini) -> None:
 def test_daily_quota_and_no_quota_are_named(server: FakeGemini, gemini: Gemini) -> None:
     server.fault("daily_quota")
     server.fault("no_quota")
-    daily = failure(gemini, RateLimitError, stream=False)
+    daily = failure(gemini, QuotaError, stream=False)
     assert daily.message.startswith("daily quota used up")
-    assert daily.retry_after == 27
-    assert failure(gemini, RateLimitError, stream=False).message.startswith("no quota for this model")
+    # Google's day ends at midnight in California
+    midnight = daily.ends.astimezone(ZoneInfo("America/Los_Angeles"))
+    assert (midnight.hour, midnight.minute, midnight.second) == (0, 0, 0)
+    assert timedelta(0) < daily.ends - datetime.now(UTC) <= timedelta(hours=25)
+    none = failure(gemini, QuotaError, stream=False)
+    assert none.message.startswith("no quota for this model")
+    assert none.ends is None
 
 
 @WAYS

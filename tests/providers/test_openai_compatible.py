@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import planted_keys
 from fake_openai import CUT_JSON, FakeOpenAI
 from fake_openai import MODEL as SERVED
 from gemx.documents import Media, Text
@@ -26,6 +27,7 @@ from gemx.errors import (
     InvalidRequestError,
     ModelNotFoundError,
     ProviderError,
+    QuotaError,
     RateLimitError,
     StreamCutError,
     TemporaryError,
@@ -37,8 +39,8 @@ from gemx.providers.openai_compatible import Endpoint, OpenAICompatible
 from loopback import one_authority
 from tiny_gguf import write_tiny_gguf
 
-KEY = "sk-not-a-real-key-0123456789"
-HEADER_SECRET = "token-in-a-header-0123"
+KEY = planted_keys.OPENAI
+HEADER_SECRET = planted_keys.HEADER
 OPTIONS = Options(timeout=5)
 SHORT = Options(timeout=0.3)
 SCHEMA = {
@@ -273,7 +275,7 @@ def test_an_open_schema_is_not_called_strict(
         ("too_long", ContextLengthError),
         ("too_long_500", ContextLengthError),
         ("rate_limit", RateLimitError),
-        ("no_credit", RateLimitError),
+        ("no_credit", QuotaError),
         ("internal", TemporaryError),
         ("unavailable", TemporaryError),
         ("cut", StreamCutError),
@@ -300,7 +302,7 @@ def test_messages_tell_what_happened(server: FakeOpenAI, endpoint: OpenAICompati
     server.fault("unprocessable")
     assert "field required" in failure(endpoint, InvalidRequestError, stream=stream).message
     server.fault("no_credit")
-    assert failure(endpoint, RateLimitError, stream=stream).message.startswith("quota used up")
+    assert failure(endpoint, QuotaError, stream=stream).message.startswith("quota used up")
     server.fault("refusal")
     assert "I cannot help" in failure(endpoint, BlockedError, stream=stream).message
     server.fault("thinking_only", reason="stop")

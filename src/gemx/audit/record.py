@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from gemx import __version__, places
 from gemx.errors import StorageError
@@ -31,13 +31,19 @@ def new_run_id() -> str:
 
 
 def attempt(
-    fields: Mapping[str, Any], *, run_id: str, command: str, subject: str | None, texts: Mapping[str, str]
+    fields: Mapping[str, Any],
+    *,
+    run_id: str,
+    command: str,
+    subject: str | None,
+    texts: Mapping[str, str],
+    kind: Literal["attempt", "refusal"] = "attempt",
 ) -> dict[str, Any]:
-    """The record of one attempt; `texts` are hashed, and left out when there are none.
+    """The record of one attempt, or of a call that the door refused; `texts` are hashed, left out when there are none.
 
     Fields that are None are left out. Raises StorageError where the key cannot be read or made.
     """
-    record = _record("attempt", fields, run_id, command, subject)
+    record = _record(kind, fields, run_id, command, subject)
     if texts:
         salt = secrets.token_hex(16)
         record["gemx.salt"] = salt

@@ -10,6 +10,7 @@ from gemx.automation import view
 from gemx.automation.facts import Fact
 from gemx.automation.runner import Result
 from gemx.clinical.answer import plain
+from gemx.gateway import bill
 from gemx.history import Entry
 
 
@@ -25,6 +26,7 @@ def data(result: Result) -> dict[str, Any]:
             "path": str(run.protocol.found.path),
         },
         "model": result.model,
+        "in_place_of": result.substitution.asked if result.substitution else None,
         "answer": plain(result.answer) if result.answer else None,
         "text": None if result.answer else result.text,
         "facts": plain([_fact(fact) for fact in run.facts.calculated]),
@@ -32,6 +34,7 @@ def data(result: Result) -> dict[str, Any]:
         "warnings": result.warnings,
         "verified": result.verified,
         "usage": vars(result.usage),
+        **bill.data(result.attempts),
     }
 
 

@@ -21,7 +21,7 @@ from gemx.clinical import findings as judged
 from gemx.clinical.answer import Answer
 from gemx.clinical.findings import FAMILIES, Finding
 from gemx.clinical.inputs import Patient
-from gemx.gateway import Origin, Policy, Request, Usage
+from gemx.gateway import Attempt, Origin, Policy, Request, Substitution, Usage
 
 COMMAND, VERIFY_COMMAND = "auto run", "auto verify"
 
@@ -51,8 +51,9 @@ class Result:
     model: str | None
     text: str
     usage: Usage = field(default_factory=Usage)
+    attempts: tuple[Attempt, ...] = ()
     cut: bool = False
-    substitution: str | None = None
+    substitution: Substitution | None = None
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -67,7 +68,7 @@ class Result:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a reader should know: of the automation, of the patient's data, of the model that answered."""
-        return (*self.run.warnings, *([self.substitution] if self.substitution else []))
+        return (*self.run.warnings, *([_substituted(self.substitution)] if self.substitution else []))
 
 
 def prepare(protocol: Protocol, patient: Patient, command: str = COMMAND) -> Run:
@@ -105,7 +106,7 @@ def execute(run: Run, policy: Policy, repairs: int = 0, *, strict: bool = False)
         return (found if found.answer else None), found.errors
 
     def on_round(reply: gateway.Reply) -> None:
-        _record(run, _verified(reply), next(rounds), str(policy.route))
+        _record(run, _verified(reply), next(rounds), reply.route)
 
     reply = gateway.structured(run.request, policy, validate, repairs, on_round=on_round)
     return _result(run, policy, reply, _verified(reply))
@@ -134,7 +135,7 @@ def _supplied(run: Run) -> tuple[str, ...]:
 
 
 def _result(run: Run, policy: Policy, reply: gateway.Reply, found: Verification | None) -> Result:
-    provider = policy.route.provider
+    provider = reply.route.partition(":")[0]
     return Result(
         run=run,
         answer=found.answer if found else None,
@@ -142,9 +143,16 @@ def _result(run: Run, policy: Policy, reply: gateway.Reply, found: Verification 
         model=provider if provider == reply.model else f"{provider}:{reply.model}",
         text=reply.text,
         usage=reply.usage,
+        attempts=reply.attempts,
         cut=reply.finish_reason == "length",
         substitution=gateway.substitution(reply, policy),
     )
+
+
+def _substituted(found: Substitution) -> str:
+    if found.failed:
+        return f"resposta de {found.answered}: {found.asked}, que foi pedido, não respondeu"
+    return f"resposta de {found.answered}, e não de {found.asked}, que foi pedido"
 
 
 def _record(run: Run, found: Verification, number: int, model: str | None) -> None:

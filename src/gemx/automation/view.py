@@ -24,6 +24,7 @@ from gemx.clinical.answer import Amount, Answer, ChecklistItem, Citation, Prescr
 from gemx.clinical.checks import texts
 from gemx.clinical.findings import SEVERITIES, Finding
 from gemx.clinical.numbers import format_number
+from gemx.gateway import bill
 from gemx.sanitize import printable
 
 Tone = Literal["plain", "muted", "warning", "error"]
@@ -404,8 +405,9 @@ def _receipt(result: Result) -> list[Block]:
     if care := automation.maintenance:
         rows.append(("Revisão", f"{care.reviewed.isoformat()}, próxima {care.next_review.isoformat()} ({care.author})"))
     rows += [
-        ("Resposta de", result.model or "arquivo, conferida sem chamar modelo"),
+        ("Resposta de", _whose(result)),
         ("Tokens", _tokens(result)),
+        ("Custo", _cost(result)),
         ("Conferido", CHECKED if automation.output else "nada: texto livre"),
         ("Achados", counted(result.findings) if automation.output else ""),
         ("Citações", _citations(result)),
@@ -413,6 +415,11 @@ def _receipt(result: Result) -> list[Block]:
     ]
     kept = tuple(Row(row) for row in rows if row[1])
     return [Heading("Recibo"), Rows(kept), Lines((SUPPORT,), "muted")]
+
+
+def _whose(result: Result) -> str:
+    instead = f", no lugar de {result.substitution.asked}" if result.substitution else ""
+    return f"{result.model}{instead}" if result.model else "arquivo, conferida sem chamar modelo"
 
 
 def _citations(result: Result) -> str:
@@ -427,6 +434,16 @@ def _tokens(result: Result) -> str:
     if usage.input_tokens is None or usage.output_tokens is None:
         return ""
     return f"{usage.input_tokens} de entrada, {usage.output_tokens} de saída"
+
+
+def _cost(result: Result) -> str:
+    """What all the tries cost, by which table; nothing where no call leads to a bill."""
+    table = bill.table(result.attempts)
+    if table is None:
+        return ""
+    cost = bill.total(result.attempts)
+    amount = "sem preço conhecido" if cost is None else f"US$ {bill.dollars(cost).replace('.', ',')}"
+    return f"{amount}, tabela de preços {table}"
 
 
 def _amount(amount: Amount | None) -> str:

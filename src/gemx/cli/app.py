@@ -14,8 +14,8 @@ from typing import Annotated, Any
 import typer
 
 from gemx import __version__
-from gemx.cli import auto, calc, gen, output
-from gemx.errors import GemxError, StoppedError, StorageError, UsageError
+from gemx.cli import auto, calc, config, doctor, gen, output
+from gemx.errors import GemxError, StoppedError, StorageError, TimeoutExceededError, UsageError
 
 _DEBUG = "--debug"
 
@@ -27,11 +27,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 2 usage, 3 configuration, 4 input, 5 provider, 6 contract or verification, 7 partial, "
-    "8 try again later, 11 storage, 130 interrupted.",
+    "8 try again later, 9 budget, 10 privacy, 11 storage, 12 a check fired, 130 interrupted.",
 )
 app.add_typer(auto.app, name="auto")
 app.add_typer(calc.app, name="calc")
 app.command("gen")(gen.gen)
+app.add_typer(config.app, name="config")
+app.command("doctor")(doctor.doctor)
 
 
 def _version(value: bool) -> None:
@@ -152,15 +154,20 @@ def _close() -> None:
 
 @contextlib.contextmanager
 def _terminable() -> Generator[None]:
-    """SIGTERM and SIGHUP as an exception, so that a call that they end is on record."""
+    """SIGTERM, SIGHUP and the alarm of --timeout as an exception, so that a call that they end is on record."""
 
     def stop(number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGALRM:
+            raise TimeoutExceededError("not finished within --timeout")
         raise StoppedError("terminated", 128 + number)
 
     with contextlib.ExitStack() as restoring:
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
             # Signals belong to the main thread; elsewhere there is nothing to set. A HUP that nohup ignores stays so.
             with contextlib.suppress(ValueError):
                 if signal.getsignal(number) is not signal.SIG_IGN:
                     restoring.callback(signal.signal, number, signal.signal(number, stop))
-        yield
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)

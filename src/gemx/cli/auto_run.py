@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gemx.cli import auto_patient, auto_result, options, output
+from gemx.cli import auto_patient, auto_result, door, options, output
 from gemx.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,6 +20,13 @@ def run(
     input_file: auto_patient.InputFile = None,
     model: options.Model = None,
     option: options.ModelOptions = None,
+    fallback: options.Fallback = None,
+    guard: options.Guard = None,
+    network: options.Network = None,
+    local_only: options.LocalOnly = False,
+    max_cost: options.MaxCost = None,
+    timeout: options.Timeout = None,
+    tries: options.Tries = None,
     profile: options.Profile = None,
     formulary: options.Formulary = None,
     repair: options.Repair = 0,
@@ -29,7 +36,8 @@ def run(
     as_json: options.AsJson = False,
     no_history: options.NoHistory = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show the whole prompt, the schema and the token estimate; call nothing.")
+        bool,
+        typer.Option("--dry-run", help="Show the whole prompt, the schema, the guard and the tokens; call nothing."),
     ] = False,
     quiet: options.Quiet = False,
 ) -> int:
@@ -38,9 +46,11 @@ def run(
     Values from -i win over those of --input. Exit 6: the answer breaks its contract or a check; what is wrong is shown.
     """
     output.begin("auto run", as_json=as_json, quiet=quiet)
-    from gemx import gateway, settings
+    from gemx import settings
     from gemx.automation import protocol, runner
 
+    flags = door.Flags(model, option, fallback, guard, network, local_only, max_cost, timeout, tries)
+    flags.check()
     loaded = protocol.load(name, formulary)
     if not loaded.automation.output and (repair or strict):
         flag = "--repair" if repair else "--strict"
@@ -51,8 +61,8 @@ def run(
     files = input_file or []
     patient = auto_patient.complete(loaded, files, given, may_ask=not as_json and files != ["-"])
     chosen = settings.load(profile)
-    policy = gateway.make(chosen, model=model, options=options.pairs(option, "-o"), clinical=True)
     prepared = runner.prepare(loaded, patient)
+    policy = flags.policy(chosen, prepared.request, clinical=True)
     _announce(policy, prepared, loud=as_json or out is not None)
     if dry_run:
         _show_request(prepared, policy, as_json=as_json)
@@ -63,9 +73,7 @@ def run(
 
 
 def _announce(policy: Policy, prepared: Run, *, loud: bool) -> None:
-    for note in policy.route.notes:
-        output.note(f"model: {note}")
-    output.note(f"model: {policy.route} ({policy.route.reason})")
+    door.announce(policy)
     if loud:
         for warning in prepared.warnings:
             output.note(f"aviso: {warning}")
@@ -77,14 +85,15 @@ def _show_request(prepared: Run, policy: Policy, *, as_json: bool) -> None:
     from gemx import gateway
 
     request = prepared.request
-    tokens = gateway.estimate_tokens(request)
+    tokens, told = gateway.estimate_tokens(request), gateway.foretell(request, policy)
     prompt = request.messages[-1].text
     if as_json:
         data = {"model": str(policy.route), "system": request.system, "prompt": prompt, "schema": request.schema}
-        output.as_json({**data, "estimated_tokens": tokens, "run_id": prepared.run_id})
+        output.as_json({**data, "estimated_tokens": tokens, "guard": told, "run_id": prepared.run_id})
         return
     shown = json.dumps(request.schema, ensure_ascii=False) if request.schema else "none"
     sections = {"SYSTEM": request.system or "none", "PROMPT": prompt, "SCHEMA": shown}
     for heading, text in sections.items():
         output.result(f"--- {heading} ---\n{text}\n")
+    output.result(f"--- GUARD ---\n{told}\n")
     output.result(f"--- ESTIMATE ---\nabout {tokens} tokens of prompt for {policy.route}; nothing was called")

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gemx.cli import options, output
+from gemx.cli import door, options, output
 from gemx.errors import ContractError, GemxError, TruncatedError, UsageError
 
 if TYPE_CHECKING:
     from gemx.conversation import Prompt
     from gemx.documents import Part
-    from gemx.gateway import Policy, Reply, Request
+    from gemx.gateway import Policy, Reply, Request, Substitution
 
 _PIPE_SECONDS = 0.5
 
@@ -33,6 +33,13 @@ def gen(
         ),
     ] = None,
     option: options.ModelOptions = None,
+    fallback: options.Fallback = None,
+    guard: options.Guard = None,
+    network: options.Network = None,
+    local_only: options.LocalOnly = False,
+    max_cost: options.MaxCost = None,
+    timeout: options.Timeout = None,
+    tries: options.Tries = None,
     profile: options.Profile = None,
     schema: Annotated[
         Path | None, typer.Option("--schema", metavar="FILE", help="Ask for JSON that satisfies a JSON Schema.")
@@ -50,15 +57,21 @@ def gen(
         raise UsageError("--repair needs --schema: without one there is nothing to repair")
     if out:
         output.check_writable(out)
+    flags = door.Flags(model, option, fallback, guard, network, local_only, max_cost, timeout, tries)
+    flags.check()
     resolved = settings.load(profile)
-    policy = gateway.make(resolved, model=model, options=options.pairs(option, "-o"))
     asked = _prompt(prompt, file or [], resolved.resolve("system", system).value, schema)
     request = conversation.request(asked, gateway.Origin(command="gen", run_id=gateway.new_run_id()))
-    output.note(f"model: {policy.route} ({policy.route.reason})")
+    policy = flags.policy(resolved, request)
+    door.announce(policy)
     reply = _ask(request, policy, repair, stream=not (as_json or out or schema))
-    if substitution := gateway.substitution(reply, policy):
+    substitution = gateway.substitution(reply, policy)
+    data = _data(request, reply, substitution) if as_json else None
+    exit_code = _deliver(data, reply, out, streamed=not (as_json or out or schema))
+    if substitution:
         output.note(f"model: {substitution}")
-    return _deliver(request, reply, out, as_json=as_json, streamed=not (as_json or out or schema))
+    door.receipt(reply)
+    return exit_code
 
 
 def _prompt(prompt: str | None, files: list[str], system: str | None, schema: Path | None) -> Prompt:
@@ -137,22 +150,23 @@ def _streamed(request: Request, policy: Policy) -> Reply:
         raise
 
 
-def _deliver(request: Request, reply: Reply, out: Path | None, *, as_json: bool, streamed: bool) -> int:
+def _deliver(data: dict[str, Any] | None, reply: Reply, out: Path | None, *, streamed: bool) -> int:
+    """Print or write the reply, or its data where --json asks for them; returns the exit code."""
     failure = _failure(reply)
     exit_code = failure.exit_code if failure else 0
     if streamed and not reply.text.endswith("\n"):
         output.piece("\n")
-    if as_json:
-        text = output.envelope(_data(request, reply), exit_code, [output.described(failure)] if failure else [])
+    if data is not None:
+        text = output.envelope(data, exit_code, [output.described(failure)] if failure else [])
     else:
         text = reply.text
     if out:
         output.write_file(out, text.rstrip("\n") + "\n")
-    elif as_json:
+    elif data is not None:
         output.raw(text)
     elif not streamed:
         output.result(text)
-    if failure and not as_json:
+    if failure and data is None:
         output.error(failure)
     return exit_code
 
@@ -167,7 +181,9 @@ def _failure(reply: Reply) -> ContractError | TruncatedError | None:
     return None
 
 
-def _data(request: Request, reply: Reply) -> dict[str, Any]:
+def _data(request: Request, reply: Reply, substitution: Substitution | None) -> dict[str, Any]:
+    from gemx.gateway import bill
+
     return {
         "run_id": request.origin.run_id,
         "model": reply.model,
@@ -176,4 +192,7 @@ def _data(request: Request, reply: Reply) -> dict[str, Any]:
         "value": reply.value,
         "finish_reason": reply.finish_reason,
         "usage": vars(reply.usage),
+        "route": reply.route,
+        "in_place_of": substitution.asked if substitution else None,
+        **bill.data(reply.attempts),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -15,16 +15,83 @@ RAISE_LIMIT = "raise it with -o max_output_tokens=N, or a local model's context 
 Automation = Annotated[
     str, typer.Argument(metavar="NAME|PATH", help="An automation's name, or the path of its YAML file.")
 ]
+_CALLS = "Model calls"
+
 Model = Annotated[
     str | None,
-    typer.Option("-m", "--model", metavar="MODEL", help="gemini:NAME, gguf:NAME|PATH.gguf, openai:NAME or extractive."),
+    typer.Option(
+        "-m",
+        "--model",
+        metavar="MODEL",
+        help="gemini:NAME, gguf:NAME|PATH.gguf, openai:NAME or extractive.",
+        rich_help_panel=_CALLS,
+    ),
 ]
 ModelOptions = Annotated[
     list[str] | None,
-    typer.Option("-o", "--option", metavar="KEY=VALUE", help="A model option, such as temperature=0. Repeatable."),
+    typer.Option(
+        "-o",
+        "--option",
+        metavar="KEY=VALUE",
+        help="A model option, such as temperature=0. Repeatable.",
+        rich_help_panel=_CALLS,
+    ),
+]
+Fallback = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fallback",
+        metavar="MODEL",
+        help="A model that takes over where the chosen one fails. Repeatable.",
+        rich_help_panel=_CALLS,
+    ),
+]
+Guard = Annotated[
+    Literal["off", "warn", "mask", "block"] | None,
+    typer.Option(
+        "--guard",
+        help="What is done about identifiers before a call leaves this machine.",
+        rich_help_panel=_CALLS,
+    ),
+]
+Network = Annotated[
+    Literal["machine", "site", "any"] | None,
+    typer.Option("--network", help="How far data may go.", rich_help_panel=_CALLS),
+]
+LocalOnly = Annotated[
+    bool, typer.Option("--local-only", help="Let nothing leave this machine.", rich_help_panel=_CALLS)
+]
+MaxCost = Annotated[
+    float | None,
+    typer.Option(
+        "--max-cost", metavar="USD", min=0.000001, help="The most that this may cost.", rich_help_panel=_CALLS
+    ),
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout",
+        metavar="SECONDS",
+        min=0.001,
+        max=86_400,
+        help="The most time for the whole command, retries included.",
+        rich_help_panel=_CALLS,
+    ),
+]
+Tries = Annotated[
+    int | None,
+    typer.Option(
+        "--tries",
+        metavar="N",
+        min=1,
+        max=100,
+        help="How often one model is tried at most; 1: no retry.",
+        rich_help_panel=_CALLS,
+    ),
 ]
 Profile = Annotated[
-    str | None, typer.Option("--profile", metavar="NAME", help="Take model and options from a profile.")
+    str | None,
+    typer.Option("--profile", metavar="NAME", help="Take model and options from a profile.", rich_help_panel=_CALLS),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print no remarks on stderr.")]

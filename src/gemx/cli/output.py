@@ -27,6 +27,7 @@ class _State:
     command: str = ""
     as_json: bool = False
     quiet: bool = False
+    counting: bool = False
 
 
 _state = _State()
@@ -77,13 +78,32 @@ def styled(renderable: Any, width: int) -> None:
 
 def warning(text: str) -> None:
     """A remark that matters even with --quiet, to stderr."""
-    print(printable(text), file=sys.stderr)
+    print(_safe(text), file=sys.stderr)
 
 
 def note(text: str) -> None:
     """A remark for a person, to stderr; none with --quiet."""
     if not _state.quiet:
-        print(printable(text), file=sys.stderr)
+        print(_safe(text), file=sys.stderr)
+
+
+def progress(text: str) -> None:
+    """What is under way, to stderr: on a terminal a line that the next one replaces, elsewhere the first of a row."""
+    if _state.quiet or (_state.counting and not is_terminal(sys.stderr)):
+        return
+    end = "\r" if is_terminal(sys.stderr) else "\n"
+    clear = "\x1b[2K" if end == "\r" else ""
+    sys.stderr.write(f"{clear}{printable(text)}{end}")
+    sys.stderr.flush()
+    _state.counting = True
+
+
+def progress_ended() -> None:
+    """What was under way is over: nothing of it stays on a terminal."""
+    if _state.counting and is_terminal(sys.stderr):
+        sys.stderr.write("\x1b[2K")
+        sys.stderr.flush()
+    _state.counting = False
 
 
 def envelope(data: Any, exit_code: int = 0, errors: Sequence[dict[str, Any]] = ()) -> str:
@@ -140,9 +160,13 @@ def described(exc: GemxError) -> dict[str, Any]:
 
 
 def _safe(text: str) -> str:
-    """Printable, and without any key: what an error says may come from a library or a server."""
-    keys = sys.modules.get("gemx.keys")
-    return printable(keys.redact(text) if keys else text)
+    """Printable, and without any key: what an error says may come from a library, a server or a misplaced key."""
+    if "gemx.settings" not in sys.modules:
+        # Neither a key nor config.json was read.
+        return printable(text)
+    from gemx import keys
+
+    return keys.redact(printable(text))
 
 
 def check_writable(path: Path) -> None:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from gemx.audit.record import new_run_id
-from gemx.gateway.call import call, embed, estimate_tokens, structured, substitution
-from gemx.gateway.policy import Policy, make
-from gemx.gateway.route import Route
-from gemx.providers.base import Message, Options, Origin, Reply, Request, Usage
+from gemx.gateway import bill
+from gemx.gateway.call import Substitution, call, embed, foretell, substitution
+from gemx.gateway.estimate import estimate_tokens
+from gemx.gateway.notices import Listener
+from gemx.gateway.policy import Policy, check_flags, make, network_of
+from gemx.gateway.repair import structured
+from gemx.gateway.route import Route, is_within
+from gemx.providers.base import Attempt, Message, Options, Origin, Reply, Request, Usage
 
 __all__ = [
+    "Attempt",
+    "Listener",
     "Message",
     "Options",
     "Origin",
@@ -16,11 +22,17 @@ __all__ = [
     "Reply",
     "Request",
     "Route",
+    "Substitution",
     "Usage",
+    "bill",
     "call",
+    "check_flags",
     "embed",
     "estimate_tokens",
+    "foretell",
+    "is_within",
     "make",
+    "network_of",
     "new_run_id",
     "structured",
     "substitution",

@@ -6,7 +6,8 @@ Call its functions by their module (`clock.sleep`), or a virtual clock does not 
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
+from zoneinfo import ZoneInfo
 
 
 def now() -> datetime:
@@ -22,3 +23,8 @@ def monotonic() -> float:
 def sleep(seconds: float) -> None:
     """Wait."""
     time.sleep(seconds)
+
+
+def zone(name: str | None) -> tzinfo | None:
+    """The time zone of that name; None, which stands for the system's own, where there is no name."""
+    return ZoneInfo(name) if name else None

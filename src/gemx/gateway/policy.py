@@ -1,19 +1,32 @@
-"""What one call may do and how: merged from flags, profile and config.json before the door is reached."""
+"""What one command's calls may do and how: merged from flags, profile and config.json before the door is reached."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from decimal import Decimal
 from typing import Any
 
-from gemx.errors import UsageError
-from gemx.gateway import route as routing
+from gemx import providers
+from gemx.errors import ConfigError, UsageError
+from gemx.gateway import clock, guard, route
+from gemx.gateway.budget import Caps
+from gemx.gateway.estimate import estimate_tokens
+from gemx.gateway.limiter import Limits
+from gemx.gateway.notices import Listener, Silent
 from gemx.gateway.route import Route
 from gemx.library import suggest
-from gemx.providers.base import Options
-from gemx.settings import Settings
+from gemx.providers import Reach
+from gemx.providers.base import Options, Request
+from gemx.settings import Guard, Network, RetryConfig, Settings
 
 _CONFIGURABLE = ("temperature", "max_output_tokens", "thinking")
 _LEVELS = ("minimal", "low", "medium", "high")
+_TIERS = ("standard", "flex", "priority")
+_CHOICES = {"thinking": _LEVELS, "service_tier": _TIERS}
+_DEFAULT_CONCURRENCY = 20
+_LEAST_SECONDS = 0.001
+_SILENT = Silent()
 
 
 @dataclass(frozen=True)
@@ -36,35 +49,128 @@ _NUMBERS = {
 
 @dataclass(frozen=True)
 class Policy:
-    """The route of a call, the options that were asked for, and those that hold where the provider knows them.
+    """Where a command's calls go, what they may send, cost and take, and who hears of it.
 
-    `asked` comes from flags and is refused by a provider that cannot honour it; `defaults` come from a profile or
-    config.json, and concern the providers that have such an option.
+    `route` was chosen; `routes` are those to try, in order, which begin with it. `asked` comes from flags and is
+    refused by a chosen provider that cannot honour it; `defaults` come from a profile or config.json, and concern the
+    providers that have such an option. `attempt_timeout` (-o timeout) bounds one try in seconds, `timeout` all of them,
+    until `deadline` in seconds of `clock.monotonic`. `max_cost` is in US dollars.
     """
 
     route: Route
+    routes: tuple[Route, ...]
     settings: Settings
     asked: Options
     defaults: Options
+    timeout: float
+    deadline: float
+    retry: RetryConfig
+    attempt_timeout: float | None = None
+    clinical: bool = False
+    guard: Guard | None = None
+    network: Reach = "any"
+    max_cost: Decimal | None = None
+    listener: Listener = _SILENT
 
-    def options(self, honoured: frozenset[str]) -> Options:
-        """The options of a call to a provider that honours these."""
+    @property
+    def caps(self) -> Caps:
+        """What the calls of this command, and of all commands of this day and month, may cost."""
+        budget = self.settings.config.budget
+        zone = clock.zone(self.settings.config.timezone)
+        return Caps(self.max_cost, _dollars(budget.daily), _dollars(budget.monthly), zone)
+
+    @property
+    def concurrency(self) -> int:
+        """How many calls may be under way at once in this process, at most."""
+        return self.settings.config.concurrency or _DEFAULT_CONCURRENCY
+
+    def limits(self, called: Route) -> Limits:
+        """What a minute allows of calls to a route: its own limits in config.json, else those of its provider."""
+        configured = self.settings.config.limits
+        found = configured.get(str(called)) or configured.get(called.provider)
+        return Limits(found.rpm, found.tpm) if found else Limits()
+
+    def guard_level(self, reach: Reach) -> Guard:
+        """How strictly what goes so far is looked at."""
+        return guard.level_of(self.settings, self.guard, clinical=self.clinical, reach=reach)
+
+    def options(self, honoured: frozenset[str], *, chosen: bool = True) -> Options:
+        """The options of one try at a provider that honours these; one that was not chosen gets what it honours."""
         held = {name: value for name, value in self.defaults.given().items() if name in honoured}
-        return replace(self.asked, **{**held, **self.asked.given()})
+        asked = {name: value for name, value in self.asked.given().items() if chosen or name in honoured}
+        return Options(**{**held, **asked})
+
+    def try_seconds(self, *, more_routes: bool = False) -> float:
+        """The seconds of one try: what is left, or half of it where another route must still have a chance."""
+        left = max(_LEAST_SECONDS, self.deadline - clock.monotonic())
+        return min(self.attempt_timeout or left, left / 2 if more_routes else left)
+
+    def going_on_with(self, called: str) -> Policy:
+        """The same policy from the route that answered: what failed before it is not asked again."""
+        names = [str(each) for each in self.routes]
+        return replace(self, routes=self.routes[names.index(called) :]) if called in names else self
 
 
 def make(
-    settings: Settings, *, model: str | None = None, options: dict[str, str] | None = None, clinical: bool = False
+    settings: Settings,
+    *,
+    request: Request | None = None,
+    model: str | None = None,
+    options: Mapping[str, str] | None = None,
+    fallback: Sequence[str] = (),
+    guard: Guard | None = None,
+    network: Network | None = None,
+    max_cost: float | None = None,
+    timeout: float | None = None,
+    tries: int | None = None,
+    clinical: bool = False,
+    listener: Listener | None = None,
 ) -> Policy:
-    """The policy of a command: `model` is -m and `options` are -o. Raises UsageError or ConfigError."""
-    asked = parse_options(options or {})
-    if "timeout" not in (options or {}):
-        asked = replace(asked, timeout=float(settings.resolve("timeout").value))
-    defaults = Options(**{name: settings.resolve(name).value for name in _CONFIGURABLE})
-    return Policy(routing.choose(settings, model, clinical=clinical), settings, asked, defaults)
+    """The policy of a command whose clock starts now. The arguments are its flags, and what its first call asks.
+
+    Where several say something of privacy or cost, the strictest holds. Raises UsageError or ConfigError.
+    """
+    given = options or {}
+    asked = parse_options(given)
+    _check_limits(settings)
+    reach = network_of(settings, network)
+    task = route.task_of(request, estimate_tokens(request), settings.config.routes) if request else "text"
+    first = route.choose(settings, model, task=task, clinical=clinical, network=reach)
+    others, notes = route.fallbacks(settings, fallback, first, clinical=clinical, network=reach)
+    seconds = float(settings.resolve("timeout", timeout).value)
+    first = replace(first, notes=(*first.notes, *notes))
+    return Policy(
+        route=first,
+        routes=(first, *others),
+        settings=settings,
+        asked=asked,
+        defaults=Options(**{name: settings.resolve(name).value for name in _CONFIGURABLE}),
+        timeout=seconds,
+        deadline=clock.monotonic() + seconds,
+        retry=settings.config.retry.model_copy(update={"max_attempts": tries} if tries else {}),
+        attempt_timeout=asked.timeout if "timeout" in given else None,
+        clinical=clinical,
+        guard=guard,
+        network=reach,
+        max_cost=_least(max_cost, settings.config.budget.command),
+        listener=listener or _SILENT,
+    )
 
 
-def parse_options(given: dict[str, str]) -> Options:
+def network_of(settings: Settings, flag: Network | None = None) -> Network:
+    """How far data may go: the narrowest of flag, profile and config.json."""
+    given = {flag, settings.profile.network if settings.profile else None, settings.config.network}
+    return "machine" if "machine" in given else "site" if "site" in given else "any"
+
+
+def check_flags(model: str | None, options: Mapping[str, str], fallback: Sequence[str]) -> None:
+    """Raise UsageError where flags make no sense: asked before anything is read that takes time to give."""
+    for name in (*([model] if model is not None else []), *fallback):
+        route.parse(name)
+    parse_options(options)
+
+
+def parse_options(given: Mapping[str, str]) -> Options:
     """Model options from text. Raises UsageError that names the option, its form and its bounds."""
     known = [item.name for item in fields(Options)]
     for name in given:
@@ -74,8 +180,8 @@ def parse_options(given: dict[str, str]) -> Options:
 
 
 def _option(name: str, text: str) -> Any:
-    if name == "thinking" and text not in _LEVELS:
-        raise UsageError(f"-o thinking={text} is not a level", hint=f"one of: {', '.join(_LEVELS)}")
+    if name in _CHOICES and text not in _CHOICES[name]:
+        raise UsageError(f"-o {name}={text} is not known", hint=f"one of: {', '.join(_CHOICES[name])}")
     if name not in _NUMBERS:
         return text
     form = _NUMBERS[name]
@@ -87,3 +193,20 @@ def _option(name: str, text: str) -> Any:
         kind = "a whole number" if form.kind is int else "a number"
         raise UsageError(f"-o {name}={text}: expected {kind} from {form.low} to {form.high}")
     return value
+
+
+def _check_limits(settings: Settings) -> None:
+    for name in settings.config.limits:
+        if name not in providers.NAMES:
+            try:
+                route.parse(name)
+            except UsageError as exc:
+                raise ConfigError(f"config.json limits: {exc.message}", hint=exc.hint) from exc
+
+
+def _least(*amounts: float | None) -> Decimal | None:
+    return min((found for amount in amounts if (found := _dollars(amount)) is not None), default=None)
+
+
+def _dollars(amount: float | None) -> Decimal | None:
+    return None if amount is None else Decimal(str(amount))

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from gemx.documents import Media, Part, Passage, Text
@@ -106,20 +108,26 @@ class Usage:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One try at a provider, as the audit has it; `error` is an error's code."""
+    """One try at a provider, as the audit has it.
+
+    `error` is an error's code; `cost` is in US dollars, None where it is not known; `prices` is the version of the
+    price table, None where a call costs nothing.
+    """
 
     provider: str
     model: str
     duration: float
     error: str | None = None
+    cost: Decimal | None = None
+    prices: str | None = None
 
 
 @dataclass(frozen=True)
 class Reply:
     """What came back. `model` is the model as the provider named it in its answer.
 
-    The door adds `attempts` and, for structured calls, `value` and `problems` (empty when it is valid).
-    `first_text` is seconds from the call to the first text.
+    The door adds `route` (what was called, as -m would name it), `attempts` and, for structured calls, `value` and
+    `problems` (empty when it is valid). `first_text` is seconds from the call to the first text.
     """
 
     text: str
@@ -129,6 +137,7 @@ class Reply:
     response_id: str | None = None
     first_text: float | None = None
     provider: str = ""
+    route: str = ""
     attempts: tuple[Attempt, ...] = ()
     value: Any = None
     problems: tuple[object, ...] = ()
@@ -142,6 +151,8 @@ class Embeddings:
     model: str
     normalized: bool
     usage: Usage = field(default_factory=Usage)
+    route: str = ""
+    attempts: tuple[Attempt, ...] = ()
 
 
 class Provider(Protocol):
@@ -167,6 +178,14 @@ class Provider(Protocol):
     def close(self) -> None:
         """Let go of connections and processes."""
         ...
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a server said when it was asked for its models: their names, as many as it gave at once, and its time."""
+
+    models: tuple[str, ...]
+    date: datetime | None = None
 
 
 @runtime_checkable

@@ -16,8 +16,10 @@ import warnings
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Literal, cast
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import httpx
 import httpx2
@@ -34,6 +36,7 @@ from gemx.errors import (
     InvalidRequestError,
     ModelNotFoundError,
     ProviderError,
+    QuotaError,
     RateLimitError,
     StreamCutError,
     TemporaryError,
@@ -41,9 +44,9 @@ from gemx.errors import (
     UnsupportedError,
 )
 from gemx.providers import wire
-from gemx.providers.base import Embeddings, Message, OnText, Options, Reply, Request, Usage, refuse_options
+from gemx.providers.base import Embeddings, Message, OnText, Options, Probe, Reply, Request, Usage, refuse_options
 
-HONOURED = frozenset({"temperature", "top_p", "seed", "max_output_tokens", "thinking"})
+HONOURED = frozenset({"temperature", "top_p", "seed", "max_output_tokens", "thinking", "service_tier"})
 MEDIA = ("image/", "audio/", "application/pdf")
 CUT = frozenset({"MAX_TOKENS", "CONTINUATION"})
 UNUSABLE = frozenset(
@@ -59,6 +62,7 @@ UNUSABLE = frozenset(
 MODEL_NAME = re.compile(r"[\w-]+([./][\w-]+)*")
 TOO_LONG = re.compile(r"token count.*exceeds|exceeds the maximum number of tokens", re.IGNORECASE)
 DAILY = re.compile(r"PerDay|Daily", re.IGNORECASE)
+PROBED_MODELS = 1000
 NO_QUOTA = re.compile(r"\blimit: 0\b")
 
 # The SDK prefers httpx2 and takes httpx where GOOGLE_GENAI_HTTP_CLIENT says so; their exceptions are unrelated.
@@ -104,7 +108,14 @@ class _Answer:
         return "".join(part.text for part in parts if part.text and not part.thought)
 
     def reply(self, asked: str) -> Reply:
-        """The whole answer; raises where it is none."""
+        """The whole answer; raises where it is none, with the tokens that were counted all the same."""
+        try:
+            return self._whole(asked)
+        except ProviderError as exc:
+            exc.usage = _usage(self.usage)
+            raise
+
+    def _whole(self, asked: str) -> Reply:
         text = "".join(self.texts)
         self._refuse_unfinished(text)
         if not text.strip():
@@ -177,9 +188,23 @@ class Gemini:
         tokens = response.usage_metadata.prompt_token_count if response.usage_metadata else None
         return Embeddings(vectors, model, wire.unit_length(vectors), Usage(input_tokens=tokens))
 
+    def probe(self, seconds: float) -> Probe:
+        """Ask for the models that the key may use."""
+        return wire.within(seconds, partial(self._models, seconds))
+
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+
+    def _models(self, timeout: float, emit: OnText) -> Probe:
+        config = types.ListModelsConfig(page_size=PROBED_MODELS, http_options=_http(timeout))
+        with self._translated():
+            page = self._client.models.list(config=config)
+        response = page.sdk_http_response
+        headers = response.headers if response and response.headers else {}
+        date = next((value for name, value in headers.items() if name.lower() == "date"), None)
+        names = [(model.name or "").removeprefix("models/") for model in page.page]
+        return Probe(tuple(names), wire.http_date(date))
 
     def _plain(
         self, model: str, contents: list[types.Content], config: types.GenerateContentConfig, emit: OnText
@@ -237,9 +262,11 @@ class Gemini:
         body = wire.mapping(cast("Any", exc).details)
         details = [wire.mapping(detail) for detail in wire.items(wire.mapping(body.get("error")).get("details"))]
         message = self._say(f"HTTP {exc.code}", exc.message or exc.status or "no explanation")
+        wait = _asked_wait(exc, details)
         if exc.code == 429 or (exc.code == 503 and exc.status == "RESOURCE_EXHAUSTED"):
-            return _rate_limit(exc, message, details)
-        return _kind(exc.code, message, details)(message)
+            return _rate_limit(message, details, wait)
+        kind = _kind(exc.code, message, details)
+        return kind(message, retry_after=wait) if issubclass(kind, TemporaryError) else kind(message)
 
 
 def _kind(code: int, message: str, details: list[dict[str, Any]]) -> type[ProviderError]:
@@ -254,22 +281,29 @@ def _kind(code: int, message: str, details: list[dict[str, Any]]) -> type[Provid
     return InvalidRequestError if code >= 400 else ProviderError
 
 
-def _rate_limit(exc: errors.APIError, message: str, details: list[dict[str, Any]]) -> RateLimitError:
+def _rate_limit(message: str, details: list[dict[str, Any]], wait: float | None) -> RateLimitError:
     quotas = [wire.mapping(item).get("quotaId") for detail in details for item in wire.items(detail.get("violations"))]
-    daily = any(DAILY.search(str(quota)) for quota in quotas) or DAILY.search(message)
-    if daily or NO_QUOTA.search(message):
-        message = f"daily quota used up: {message}" if daily else f"no quota for this model: {message}"
-    return RateLimitError(message, retry_after=_retry_delay(exc, details))
+    if any(DAILY.search(str(quota)) for quota in quotas) or DAILY.search(message):
+        return QuotaError(f"daily quota used up: {message}", ends=_next_day())
+    if NO_QUOTA.search(message):
+        return QuotaError(f"no quota for this model: {message}", hint="choose another model, or pay for this one")
+    return RateLimitError(message, retry_after=wait)
 
 
-def _retry_delay(exc: errors.APIError, details: list[dict[str, Any]]) -> float | None:
-    for detail in details:
-        delay = str(detail.get("retryDelay", "")).removesuffix("s")
-        if wire.SECONDS.fullmatch(delay):
-            return float(delay)
+def _next_day() -> datetime | None:
+    """When Google's day of a quota ends: at midnight in California."""
+    try:
+        today = datetime.now(ZoneInfo("America/Los_Angeles"))
+    except ZoneInfoNotFoundError:
+        return None
+    midnight = (today + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight.astimezone(UTC)
+
+
+def _asked_wait(exc: errors.APIError, details: list[dict[str, Any]]) -> float | None:
     # an error inside a stream carries the SDK's own response, whose headers are a plain dict in lower case
     response = cast("Any", exc).response
-    return wire.retry_after(response.headers.get("retry-after")) if response is not None else None
+    return wire.hinted_wait(response.headers if response is not None else {}, details)
 
 
 def _quieten() -> None:
@@ -297,6 +331,7 @@ def _config(request: Request, options: Options) -> types.GenerateContentConfig:
         seed=options.seed,
         max_output_tokens=options.max_output_tokens,
         thinking_config=thinking,
+        service_tier=types.ServiceTier(options.service_tier) if options.service_tier else None,
         response_mime_type="application/json" if request.schema is not None else None,
         response_json_schema=dict(request.schema) if request.schema is not None else None,
         store=False,

@@ -130,6 +130,16 @@ class LlamaCpp:
             return self._engines.setdefault(load, Engine(load))
 
 
+def about(seconds: float) -> dict[str, Any]:
+    """The `version` of the engine, and whether it can use a card (`gpu_offload`). Raises ProviderError."""
+    _check_installed()
+    channel = Channel()
+    try:
+        return channel.ask({"op": "about"}, time.monotonic() + seconds, _unexpected)
+    finally:
+        channel.close()
+
+
 def _close_all(engines: dict[Load, Engine]) -> None:
     for engine in engines.values():
         engine.close()

@@ -2,6 +2,7 @@
 
 It reads one JSON object a line from stdin and answers in JSON lines on stdout:
 
+    {"op": "about"} → {"done": {"version", "gpu_offload"}}
     {"op": "load", "path", "context", "gpu_layers", "lora", "embedding"} → {"done": {"context"}}
     {"op": "generate", "turns", "system", "schema", "options"} → {"text"}… {"done": {"finish_reason", "usage"}}
     {"op": "embed", "texts"} → {"vector"}… {"done": {"usage"}}
@@ -162,6 +163,8 @@ class Engine:
                 self._write({"error": {"code": ProviderError.code, "message": message, "hint": None}})
 
     def _answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        if request["op"] == "about":
+            return {"version": llama_cpp.__version__, "gpu_offload": bool(llama.llama_supports_gpu_offload())}
         if (request["op"] == "load") != (self._model is None):
             raise ProviderError("an engine loads one model, before anything else")
         if self._model is None:

@@ -29,6 +29,7 @@ from gemx.errors import (
     InvalidRequestError,
     ModelNotFoundError,
     ProviderError,
+    QuotaError,
     RateLimitError,
     StreamCutError,
     TemporaryError,
@@ -36,7 +37,7 @@ from gemx.errors import (
     UnsupportedError,
 )
 from gemx.providers import wire
-from gemx.providers.base import Embeddings, Message, OnText, Options, Reply, Request, Usage, refuse_options
+from gemx.providers.base import Embeddings, Message, OnText, Options, Probe, Reply, Request, Usage, refuse_options
 
 HONOURED = frozenset({"temperature", "top_p", "seed", "max_output_tokens"})
 SOUNDS = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
@@ -124,7 +125,14 @@ class _Answer:
         return content if isinstance(content, str) else ""
 
     def reply(self, asked: str) -> Reply:
-        """The whole answer; raises where it is none."""
+        """The whole answer; raises where it is none, with the tokens that were counted all the same."""
+        try:
+            return self._whole(asked)
+        except ProviderError as exc:
+            exc.usage = _usage(self.usage)
+            raise
+
+    def _whole(self, asked: str) -> Reply:
         text = "".join(self.texts)
         self._refuse_unfinished(text)
         if not text.strip():
@@ -200,9 +208,19 @@ class OpenAICompatible:
             vectors, _text(body.get("model")) or model, wire.unit_length(vectors), _usage(body.get("usage"))
         )
 
+    def probe(self, seconds: float) -> Probe:
+        """Ask for the models that it serves."""
+        return wire.within(seconds, partial(self._models, seconds))
+
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+
+    def _models(self, timeout: float, emit: OnText) -> Probe:
+        with self._opened("GET", "models", None, timeout) as response:
+            body = self._checked(_json(b"".join(_watched(response, emit)), TemporaryError))
+            names = [_text(wire.mapping(row).get("id")) for row in wire.items(body.get("data"))]
+            return Probe(tuple(filter(None, names)), wire.http_date(response.headers.get("date")))
 
     def _plain(self, body: dict[str, Any], timeout: float, emit: OnText) -> _Answer:
         answer = _Answer()
@@ -212,7 +230,7 @@ class OpenAICompatible:
     def _stream(self, body: dict[str, Any], timeout: float, emit: OnText) -> _Answer:
         answer = _Answer(streamed=True)
         body = {**body, "stream": True, "stream_options": {"include_usage": True}}
-        with self._open("chat/completions", body, timeout) as response:
+        with self._opened("POST", "chat/completions", _encoded(body), timeout) as response:
             for data in _sse_data(_watched(response, emit)):
                 if data == b"[DONE]":
                     break
@@ -220,21 +238,23 @@ class OpenAICompatible:
         return answer
 
     def _post(self, path: str, body: dict[str, Any], timeout: float, emit: OnText) -> dict[str, Any]:
-        with self._open(path, body, timeout) as response:
+        with self._opened("POST", path, _encoded(body), timeout) as response:
             return self._checked(_json(b"".join(_watched(response, emit)), TemporaryError))
 
     @contextmanager
-    def _open(self, path: str, body: dict[str, Any], timeout: float) -> Generator[httpx.Response]:
+    def _opened(self, method: str, path: str, content: bytes | None, timeout: float) -> Generator[httpx.Response]:
         limits = httpx.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT))
-        # ASCII, because an argument or a reply may hold half of a surrogate pair, which UTF-8 cannot carry
-        content, kind = json.dumps(body).encode(), {"Content-Type": "application/json"}
+        kind = {"Content-Type": "application/json"} if content is not None else {}
         with (
             self._translated(),
-            self._client.stream("POST", path, content=content, headers=kind, timeout=limits) as response,
+            self._client.stream(method, path, content=content, headers=kind, timeout=limits) as response,
         ):
             if response.status_code != 200:
                 response.read()
-                raise self._refusal(response.status_code, _error_text(response.content), response.headers)
+                body = _error_body(response.content)
+                wait = wire.hinted_wait(response.headers, _details(body))
+                message = _message(body) if body else response.content.decode(errors="replace")
+                raise self._refusal(response.status_code, message, wait)
             yield response
 
     @contextmanager
@@ -254,14 +274,14 @@ class OpenAICompatible:
             return body
         code = str((wire.mapping(body.get("error")) or body).get("code"))
         status = int(code) if re.fullmatch("[45][0-9]{2}", code) else 500
-        raise self._refusal(status, _message(body), httpx.Headers())
+        raise self._refusal(status, _message(body))
 
-    def _refusal(self, status: int, message: str, headers: httpx.Headers) -> ProviderError:
+    def _refusal(self, status: int, message: str, wait: float | None = None) -> ProviderError:
         text = self._say(f"HTTP {status}", message or "no explanation")
-        if status == 429:
-            text = f"quota used up: {text}" if NO_CREDIT.search(text) else text
-            return RateLimitError(text, retry_after=wire.retry_after(headers.get("retry-after")))
-        return _kind(status, text)(text)
+        if status == 429 and NO_CREDIT.search(text):
+            return QuotaError(f"quota used up: {text}", hint="add credit, or use another model")
+        kind = RateLimitError if status == 429 else _kind(status, text)
+        return kind(text, retry_after=wait) if issubclass(kind, TemporaryError) else kind(text)
 
     def _say(self, what: str, detail: object) -> str:
         return wire.clean(f"{self._endpoint.url.host}: {what}: {detail}", self._endpoint.secrets)
@@ -317,6 +337,11 @@ def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
     yield b"".join(rest).rstrip(b"\r")
 
 
+def _encoded(body: dict[str, Any]) -> bytes:
+    # ASCII, because an argument or a reply may hold half of a surrogate pair, which UTF-8 cannot carry
+    return json.dumps(body).encode()
+
+
 def _json(data: bytes, otherwise: type[ProviderError]) -> dict[str, Any]:
     try:
         body = wire.mapping(json.loads(data))
@@ -327,11 +352,16 @@ def _json(data: bytes, otherwise: type[ProviderError]) -> dict[str, Any]:
     return body
 
 
-def _error_text(content: bytes) -> str:
+def _error_body(content: bytes) -> dict[str, Any]:
     try:
-        return _message(wire.mapping(json.loads(content)))
+        return wire.mapping(json.loads(content))
     except (ValueError, RecursionError):
-        return content.decode(errors="replace")
+        return {}
+
+
+def _details(body: dict[str, Any]) -> list[Any]:
+    """What Google adds to an error, on its own OpenAI-compatible endpoint, too."""
+    return wire.items(wire.mapping(body.get("error")).get("details"))
 
 
 def _message(body: dict[str, Any]) -> str:

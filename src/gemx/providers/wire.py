@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -84,17 +84,34 @@ def clean(text: str, secrets: Sequence[str]) -> str:
     return " ".join(text.split())[:LONGEST_MESSAGE]
 
 
-def retry_after(header: str | None) -> float | None:
+def hinted_wait(headers: Mapping[str, str], details: Sequence[object] = ()) -> float | None:
+    """The longest wait in seconds that a server asks for: in its headers, or as google.rpc.RetryInfo in its body."""
+    delays = [str(mapping(detail).get("retryDelay", "")).removesuffix("s") for detail in details]
+    waits = [float(delay) for delay in delays if SECONDS.fullmatch(delay)]
+    if (seconds := _retry_after(headers.get("retry-after"))) is not None:
+        waits.append(seconds)
+    if SECONDS.fullmatch(milliseconds := headers.get("retry-after-ms") or ""):
+        waits.append(float(milliseconds) / 1000)
+    return max(waits, default=None)
+
+
+def _retry_after(header: str | None) -> float | None:
     """Seconds of a Retry-After header, which holds a number or a date."""
     if not header:
         return None
     if SECONDS.fullmatch(header.strip()):
         return float(header)
+    when = http_date(header)
+    return max(0.0, (when - datetime.now(UTC)).total_seconds()) if when else None
+
+
+def http_date(header: str | None) -> datetime | None:
+    """The date of a header, or None where there is none, or none that makes sense."""
     try:
-        when = parsedate_to_datetime(header)
+        when = parsedate_to_datetime(header or "")
     except ValueError:
         return None
-    return max(0.0, (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+    return when.replace(tzinfo=when.tzinfo or UTC)
 
 
 def mapping(value: object) -> dict[str, Any]:

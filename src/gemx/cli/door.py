@@ -1,0 +1,105 @@
+"""What commands that call a model share: their flags as the door's policy, and what the door says meanwhile."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from gemx.cli import options, output
+from gemx.errors import UsageError
+
+if TYPE_CHECKING:
+    from gemx.gateway import Policy, Reply, Request, Usage
+    from gemx.settings import Settings
+
+_GRACE = 0.5  # the door's own deadline comes first, and knows what it waited for
+
+
+@dataclass(frozen=True)
+class Flags:
+    """The flags of a command that say where its calls go, and what they may send, cost and take."""
+
+    model: str | None
+    option: list[str] | None
+    fallback: list[str] | None
+    guard: Literal["off", "warn", "mask", "block"] | None
+    network: Literal["machine", "site", "any"] | None
+    local_only: bool
+    max_cost: float | None
+    timeout: float | None
+    tries: int | None
+
+    def check(self) -> None:
+        """Refuse what makes no sense before anything is read, and start the clock of --timeout."""
+        from gemx import gateway
+
+        if self.local_only and self.network not in (None, "machine"):
+            raise UsageError(f"--local-only and --network {self.network} contradict each other")
+        gateway.check_flags(self.model, options.pairs(self.option, "-o"), self.fallback or ())
+        if self.timeout is not None:
+            # the backstop for whatever is not a call: standard input that never ends, a disk that does not answer
+            signal.setitimer(signal.ITIMER_REAL, self.timeout + _GRACE)
+
+    def policy(self, settings: Settings, request: Request, *, clinical: bool = False) -> Policy:
+        """The policy for a command whose first call asks this."""
+        from gemx import gateway
+
+        return gateway.make(
+            settings,
+            request=request,
+            model=self.model,
+            options=options.pairs(self.option, "-o"),
+            fallback=self.fallback or (),
+            guard=self.guard,
+            network="machine" if self.local_only else self.network,
+            max_cost=self.max_cost,
+            timeout=self.timeout,
+            tries=self.tries,
+            clinical=clinical,
+            listener=Progress(),
+        )
+
+
+class Progress:
+    """Tells on stderr what the door says."""
+
+    def note(self, text: str) -> None:
+        """A remark."""
+        output.note(text)
+
+    def warn(self, text: str) -> None:
+        """A remark that is told even with --quiet."""
+        output.warning(f"gemx: {text}")
+
+    def waiting(self, seconds: float, why: str) -> None:
+        """A countdown on a terminal, one line elsewhere."""
+        output.progress(f"waiting {seconds:.0f} s: {why}" if seconds >= 1 else f"waiting {seconds:.1f} s: {why}")
+
+    def waited(self) -> None:
+        """Take the countdown away."""
+        output.progress_ended()
+
+
+def announce(policy: Policy) -> None:
+    """Say which model is used, why, and what was passed over."""
+    for note in policy.route.notes:
+        output.note(f"model: {note}")
+    output.note(f"model: {policy.route} ({policy.route.reason})")
+
+
+def receipt(reply: Reply) -> None:
+    """Say what answered in place of what was asked, and what it took."""
+    from gemx.gateway import bill
+
+    cost, table = bill.total(reply.attempts), bill.table(reply.attempts)
+    price = f"{bill.dollars(cost)} USD" if cost is not None else "unpriced"
+    parts = [_tokens(reply.usage), f"{price} (prices {table})" if table else ""]
+    if said := ", ".join(part for part in parts if part):
+        output.note(f"used: {said}")
+
+
+def _tokens(usage: Usage) -> str:
+    if usage.input_tokens is None or usage.output_tokens is None:
+        return ""
+    return f"{usage.input_tokens} tokens in, {usage.output_tokens} out"
