@@ -33,8 +33,10 @@ format: $(VENV)/.dev
 soak: $(VENV)/.dev ## the long forms of the tests
 	$(BIN)/python -m pytest -m soak
 
-bench: $(VENV)/.dev ## start-up against `import typer`; recall, false alarms and speed of the checks
+bench: $(VENV)/.dev ## start-up against `import typer`; the door against a bare call; recall and false alarms of checks and guard
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/door.py
+	$(BIN)/python benchmarks/identifiers.py
 	$(BIN)/python benchmarks/verification.py
 
 docs: $(VENV)/.dev ## write the command reference, the tables of docs/safety.md and the picture of the README
