@@ -262,7 +262,8 @@ def test_many_threads_never_hold_more_than_the_limit() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert (done, most, adaptive._in_use) == (600, 7, 0)
+    assert (done, adaptive._in_use) == (600, 0)
+    assert 1 < most <= 7
 
 
 def test_one_for_a_key_and_process() -> None:
