@@ -109,10 +109,14 @@ class InputError(GemxError):
 
 
 class ProviderError(GemxError):
-    """A model call failed for good: trying again would not help."""
+    """A model call failed for good: trying again would not help.
+
+    `may_be_billed` says that the provider was at work already.
+    """
 
     code = "provider"
     exit_code = 5
+    may_be_billed: bool = False
 
 
 class AuthenticationError(ProviderError):
@@ -209,12 +213,14 @@ class TimeoutExceededError(TemporaryError):
     """No complete answer within the time allowed."""
 
     code = "timeout"
+    may_be_billed = True
 
 
 class StreamCutError(TemporaryError):
     """The stream ended before the model said that it had finished."""
 
     code = "stream_cut"
+    may_be_billed = True
 
 
 class ContractError(GemxError):

@@ -178,3 +178,43 @@ def test_standard_input_that_never_ends_does_not_outlast_the_timeout(gemx_home: 
         assert process.stdin is not None
         process.stdin.close()
     assert time.monotonic() - started < 6
+
+
+def test_a_key_command_that_hangs_does_not_outlast_gemx_timeout(gemx_home: Path) -> None:
+    (gemx_home / "config").mkdir(parents=True)
+    config = {"keys": {"gemini": {"command": ["sleep", "25"]}}}
+    (gemx_home / "config/config.json").write_text(json.dumps(config))
+    gemx = Path(sys.executable).with_name("gemx")
+    environment = {"PATH": os.environ["PATH"], "GEMX_HOME": str(gemx_home), "GEMX_TIMEOUT": "1"}
+    started = time.monotonic()
+    done = subprocess.run(
+        [gemx, "gen", "PAM?"], env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False
+    )
+    assert (done.returncode, done.stdout) == (TEMPORARY, b"")
+    assert time.monotonic() - started < 8
+
+
+def test_what_a_failed_command_took_is_told(run_gemx: Run, gemx_home: Path, fake_gemini: FakeGemini) -> None:
+    fake_gemini.always("max_tokens_no_text")
+    done = run_gemx("gen", "PAM?", "-m", "gemini:gemini-3.8-flash")
+    assert done.code == PERMANENT
+    assert "used: 12 tokens in, 64 out, " in done.err
+    assert " USD (prices 2026-" in done.err
+    fake_gemini.always("hang")
+    done = run_gemx("gen", "PAM?", "-m", "gemini:gemini-3.8-flash", "--timeout", "0.3")
+    assert "used: cost not known (prices 2026-" in done.err
+
+
+@pytest.mark.parametrize("amount", ["inf", "nan", "-1", "0", "1e-9", "1e7", "dez"])
+def test_what_is_no_amount_is_a_usage_error(run_gemx: Run, amount: str) -> None:
+    assert run_gemx("gen", "PAM?", "-m", "extractive", "--max-cost", amount).code == 2
+
+
+@pytest.mark.parametrize("flag", ["-m", "--fallback"])
+def test_a_key_in_the_place_of_a_model_is_refused_and_written_nowhere(
+    run_gemx: Run, gemx_home: Path, flag: str
+) -> None:
+    done = run_gemx("gen", "PAM?", flag, "gemini:AIzaSyD-1234567890abcdefghijklmnopqrstu")
+    assert done.code == 2
+    assert "AIzaSyD" not in done.err
+    assert not (gemx_home / "state").exists()

@@ -12,8 +12,8 @@ from fake_openai import FakeOpenAI
 from gateway_calls import ORIGIN, Listener, audit, policy, request
 from gemx import places
 from gemx.documents import Media, Text
-from gemx.errors import BudgetError, GemxError, StorageError
-from gemx.gateway import Message, Origin, bill, budget, call, embed, store, structured
+from gemx.errors import BudgetError, GemxError, StorageError, TimeoutExceededError
+from gemx.gateway import Message, Origin, bill, budget, call, embed, limiter, store, structured
 
 # of gemini-3.8-flash on the virtual clock's day, in dollars a token
 IN, CACHED, OUT = (Decimal(price) / 1_000_000 for price in ("0.75", "0.075", "3.75"))
@@ -218,3 +218,85 @@ def test_an_answer_is_not_lost_over_its_bookkeeping(fake_gemini: FakeGemini, mon
     heard = Listener()
     assert call(request(), policy(listener=heard)).text == "ok"
     assert heard.warnings == ["the spending could not be recorded: the disk is full"]
+
+
+def test_a_request_without_time_left_is_not_sent_and_costs_nothing(fake_gemini: FakeGemini, virtual: Any) -> None:
+    asked = policy(flags={"timeout": 5}, budget={"daily": 5})
+    virtual.sleep(6)
+    with pytest.raises(TimeoutExceededError, match="the time is over before it was sent"):
+        call(request(), asked)
+    assert (fake_gemini.requests, spent()) == ([], 0)
+    assert [(record["kind"], record["error.type"]) for record in audit()] == [("refusal", "timeout")]
+
+
+@pytest.mark.parametrize("fault", ["invalid_body", "error_in_stream"])
+def test_a_broken_answer_may_have_been_billed(fault: str, fake_gemini: FakeGemini) -> None:
+    fake_gemini.fault(fault)
+    flags = {"tries": 1, "options": {"max_output_tokens": "100"}}
+    with pytest.raises(GemxError) as caught:
+        call(request("x" * 200), policy(flags=flags), on_text=lambda text: None)
+    assert spent() == 100 * IN + 100 * OUT
+    assert bill.total(caught.value.attempts) is None
+
+
+def test_what_was_not_sent_costs_nothing_and_what_is_not_known_is_told_apart(fake_gemini: FakeGemini) -> None:
+    refused = policy(flags={"max_cost": 0.000001, "fallback": ["extractive"]})
+    reply = call(request(), refused)
+    assert [attempt.cost for attempt in reply.attempts] == [0, 0]
+    assert (bill.total(reply.attempts), bill.table(reply.attempts)) == (0, None)
+    fake_gemini.fault("cut")
+    fake_gemini.reply_text("ok", **usage(100, 10))
+    reply = call(request(), policy())
+    assert bill.total(reply.attempts) is None
+    assert bill.at_least(reply.attempts) == 100 * IN + 10 * OUT
+
+
+def test_tokens_of_all_tries_are_counted(fake_gemini: FakeGemini) -> None:
+    for _ in range(2):
+        fake_gemini.reply_text("wrong", **usage(100, 10))
+    reply = structured(request(), policy(), lambda text: (text, ["wrong"]), 1)
+    assert (bill.usage(reply.attempts).input_tokens, bill.usage(reply.attempts).output_tokens) == (200, 20)
+
+
+def test_a_rate_without_output_pays_for_no_text(fake_gemini: FakeGemini) -> None:
+    places.ensure_private_dir(places.config_dir())
+    places.prices_file().write_text(
+        PRICES.replace("openai:nuvem/grande", "gemini:so-entrada").replace(", output: 20", "")
+    )
+    with pytest.raises(BudgetError, match="has no price"):
+        call(request(), policy("gemini:so-entrada", budget={"daily": 5}))
+    assert fake_gemini.requests == []
+
+
+@pytest.mark.parametrize("left", [0.000001, 0.0005])
+def test_a_cap_that_leaves_next_to_no_output_refuses(left: float, fake_gemini: FakeGemini) -> None:
+    with pytest.raises(BudgetError):
+        call(request(), policy(flags={"max_cost": left}))
+    assert fake_gemini.requests == []
+
+
+def test_bookkeeping_that_fails_loses_no_answer_and_settles_once(
+    fake_gemini: FakeGemini, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: object, tokens: int | None) -> None:
+        raise StorageError("the disk is full")
+
+    monkeypatch.setattr(limiter.Slot, "settle", full)
+    fake_gemini.reply_text("ok", **usage(100, 10))
+    heard = Listener()
+    reply = call(request(), policy(listener=heard, limits={"gemini": {"tpm": 1000}}))
+    assert (reply.text, spent()) == ("ok", 100 * IN + 10 * OUT)
+    assert heard.warnings == ["what a minute holds could not be recorded: the disk is full"]
+
+
+def test_an_answer_that_was_paid_for_is_not_paid_for_again(
+    fake_gemini: FakeGemini, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(self: object, tokens: int | None) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(limiter.Slot, "settle", stop)
+    fake_gemini.reply_text("ok", **usage(100, 10))
+    with pytest.raises(KeyboardInterrupt):
+        call(request(), policy())
+    assert spent() == 100 * IN + 10 * OUT

@@ -61,7 +61,7 @@ def test_the_next_model_answers_and_everybody_is_told(
     (said,) = heard.warnings
     assert said.startswith(f"model: {MODEL} gave no answer ({first['error.type']}: ")
     assert said.endswith("; openai:local takes over")
-    assert str(substitution(reply, asked)) == f"answered by openai:local, in place of {MODEL}, which gave no answer"
+    assert str(substitution(reply, asked)) == f"answered by openai:local in place of {MODEL}, which gave no answer"
 
 
 def test_without_a_fallback_the_error_stands(fake_gemini: FakeGemini) -> None:
@@ -258,3 +258,27 @@ def test_embeddings_fall_back_too(fake_gemini: FakeGemini, endpoint: FakeOpenAI)
     found = embed(["a"], policy(flags=flags("extractive", "openai:local")), ORIGIN)
     assert found.route == "openai:local"
     assert [attempt.error for attempt in found.attempts] == ["unavailable", "unsupported", None]
+
+
+@pytest.mark.usefixtures("fake_gemini")
+def test_a_fallback_that_is_not_needed_needs_no_key(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    endpoint = {"base_url": "https://api.example.org/v1", "model": "m", "api_key": {"env": "NOT_SET_ANYWHERE"}}
+    asking = {**endpoint, "api_key": {"command": ["touch", str(told)]}}
+    fallback = ["openai:keyless", "openai:asking"]
+    made = policy(
+        "extractive", flags={"network": "machine"}, fallback=fallback, endpoints={"keyless": endpoint, "asking": asking}
+    )
+    assert len(made.route.notes) == 2
+    made = policy(MODEL, fallback=fallback, endpoints={"keyless": endpoint, "asking": asking})
+    assert call(request(), made).text == "ok"
+    assert not told.exists()
+
+
+@pytest.mark.usefixtures("fake_gemini")
+def test_a_fallback_that_is_asked_already_is_noted() -> None:
+    notes = policy(flags=flags(MODEL, "extractive", "extractive")).route.notes
+    assert notes == (
+        f"fallback {MODEL} (flag) not used: it is asked already",
+        "fallback extractive (flag) not used: it is asked already",
+    )

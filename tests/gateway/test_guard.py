@@ -11,7 +11,7 @@ from fake_gemini import FakeGemini
 from fake_openai import FakeOpenAI
 from gateway_calls import MODEL, ORIGIN, Listener, audit, policy, request
 from gemx.documents import Media, Text
-from gemx.errors import PrivacyError
+from gemx.errors import GemxError, PrivacyError
 from gemx.gateway import Message, call, embed, guard, structured
 from gemx.settings import Config, Profile, Settings
 
@@ -195,3 +195,74 @@ def test_repair_rounds_are_masked_like_the_first(fake_gemini: FakeGemini) -> Non
     structured(request(NOTE), policy(MODEL, flags={"guard": "mask"}), lambda text: (text, next(rounds)), 1)
     assert len(fake_gemini.last.body["contents"]) == 3
     assert no_value_in(json.dumps(fake_gemini.last.body, ensure_ascii=False))
+
+
+NAMED = "Nome: Zulmira Quadros Bento\nProntuário: 8837261\nDN: 12/03/1958\nZulmira Quadros refere dor. 8837261."
+
+
+def sent(server: FakeGemini) -> str:
+    return json.dumps([recorded.body for recorded in server.requests], ensure_ascii=False)
+
+
+def test_what_a_label_names_once_is_masked_wherever_it_stands(fake_gemini: FakeGemini) -> None:
+    fake_gemini.answer = lambda recorded: recorded.body["contents"][0]["parts"][0]["text"]
+    reply = call(
+        request(NAMED, system="A paciente Zulmira Bento nasceu em 12/03/1958."), policy(flags={"guard": "mask"})
+    )
+    assert reply.text == NAMED
+    assert not any(value in sent(fake_gemini) for value in ("Zulmira", "Quadros", "8837261", "1958"))
+
+
+def test_a_repair_turn_leaks_nothing_that_the_first_turn_masked(fake_gemini: FakeGemini) -> None:
+    fake_gemini.reply_text("A paciente [NOME_1], prontuário [PRONTUARIO_1], de [NASCIMENTO_1], está bem.")
+    fake_gemini.reply_text("ok")
+
+    def validate(text: str) -> tuple[Any, list[str]]:
+        return (text, []) if text == "ok" else (text, [f"'{text}' is not valid"])
+
+    structured(request(NAMED), policy(flags={"guard": "mask"}), validate, 1)
+    assert len(fake_gemini.requests) == 2
+    assert "[NOME_1]" in json.dumps(fake_gemini.last.body["contents"][1:], ensure_ascii=False)
+    assert not any(value in sent(fake_gemini) for value in ("Zulmira", "Quadros", "8837261", "1958"))
+
+
+def test_the_name_of_a_file_is_not_told_where_it_says_who_the_patient_is(fake_gemini: FakeGemini) -> None:
+    name = "zulmira_quadros_529.982.247-25.txt"
+    file = Text(f'<document name="{name}">\nPAM 57\n</document>', name, lead=1)
+    picture = Media(b"1", "image/png", "Maria_da_Silva.png")
+    asked = request(messages=(Message("user", (file, picture)),), private=(("name", "Maria da Silva"),))
+    with pytest.raises(PrivacyError) as caught:
+        call(asked, policy(flags={"guard": "block"}))
+    assert "CPF (file 1 of the prompt, its name)" in caught.value.message
+    assert "file that cannot be read as text (file)" in caught.value.message
+    assert not any(value in caught.value.message for value in ("529", "Maria", "Silva"))
+
+
+def test_embeddings_look_for_the_name_that_they_are_told(fake_gemini: FakeGemini) -> None:
+    asked = policy("gemini:gemini-embedding-2", flags={"guard": "block"})
+    with pytest.raises(PrivacyError, match=r"name \(text 1, line 1, column 14\)"):
+        embed(["PAM baixa de Zulmira Quadros"], asked, ORIGIN, private=(("name", "Zulmira Quadros"),))
+
+
+def test_a_mask_that_was_held_back_does_not_forbid_the_next_try(fake_gemini: FakeGemini) -> None:
+    fake_gemini.fault("error_in_stream", text="[NOM")
+    fake_gemini.reply_text("ok")
+    shown: list[str] = []
+    rules = {"initial": 0.001, "max_interval": 0.001}
+    reply = call(request(NAMED), policy(flags={"guard": "mask"}, retry=rules), on_text=shown.append)
+    assert (reply.text, "".join(shown)) == ("ok", "ok")
+    fake_gemini.fault("error_in_stream", text="Caso de [NOM")
+    with pytest.raises(GemxError):
+        call(request(NAMED), policy(flags={"guard": "mask"}, retry=rules), on_text=shown.append)
+    assert "".join(shown) == "okCaso de [NOM"
+
+
+def test_each_request_is_searched_once(fake_gemini: FakeGemini, monkeypatch: pytest.MonkeyPatch) -> None:
+    searched: list[int] = []
+    original = guard.search.find_everywhere
+    monkeypatch.setattr(guard.search, "find_everywhere", lambda *args: searched.append(1) or original(*args))
+    fake_gemini.fault("unavailable")
+    fake_gemini.fault("unavailable")
+    rules = {"initial": 0.001, "max_interval": 0.001}
+    assert len(call(request(NOTE), policy(retry=rules)).attempts) == 3
+    assert len(searched) == 1

@@ -121,7 +121,7 @@ def test_one_try_takes_what_is_left_and_half_of_it_where_another_model_waits() -
     bounded = policy.make(settings(), model="extractive", timeout=100, options={"timeout": "30"})
     assert (bounded.try_seconds(), bounded.try_seconds(more_routes=True)) == (30, 30)
     clock.sleep(500)
-    assert 0 < made.try_seconds() < 0.01
+    assert made.try_seconds() <= 0
 
 
 def test_a_wrong_timeout_of_the_environment_stops_before_anything(monkeypatch: pytest.MonkeyPatch) -> None:

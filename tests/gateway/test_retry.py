@@ -200,3 +200,41 @@ def test_tries_of_a_flag_win(fake_gemini: FakeGemini, virtual_clock: VirtualCloc
     with pytest.raises(TemporaryError):
         call(request(), policy(flags={**LONG, "tries": 2}, retry={"max_attempts": 9}))
     assert len(fake_gemini.requests) == 2
+
+
+def test_what_a_server_asks_for_holds_up_no_other_command_for_days(
+    fake_gemini: FakeGemini, virtual_clock: VirtualClock
+) -> None:
+    fake_gemini.fault("rate_limit", delay=None, header="999999")
+    with pytest.raises(RateLimitError):
+        call(request(), policy(flags={"timeout": 86_000}))
+    assert call(request(), policy(flags=LONG)).text == "ok"
+    assert virtual_clock.elapsed <= 301
+
+
+def test_a_minutes_quota_is_not_taken_for_a_used_up_one(
+    monkeypatch: pytest.MonkeyPatch, virtual_clock: VirtualClock
+) -> None:
+    details = '[{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "31s"}]'
+    error = f'{{"error": {{"code": 429, "message": "You exceeded your current quota", "details": {details}}}}}'
+    with FakeOpenAI() as server:
+        monkeypatch.setenv("LLM_BASE_URL", server.endpoint_url)
+        for body in (error, f"[{error}]"):
+            server.fault("raw", body=body.encode(), status=429)
+        assert call(request(), policy("openai:local", flags=LONG)).text == "ok"
+    assert 62 <= virtual_clock.elapsed < 64
+
+
+def test_a_timeout_keeps_its_own_words(fake_gemini: FakeGemini) -> None:
+    fake_gemini.always("hang")
+    with pytest.raises(TimeoutExceededError) as caught:
+        call(request(), policy(flags={"timeout": 0.3}))
+    assert "asked" not in (caught.value.hint or "")
+    assert "next try" not in (caught.value.hint or "")
+
+
+def test_a_request_above_a_minutes_tokens_is_a_refusal(fake_gemini: FakeGemini) -> None:
+    with pytest.raises(GemxError, match=r"the limit of gemini:gemini-3\.8-flash is 10 a minute") as caught:
+        call(request("x" * 400), policy(limits={"gemini": {"tpm": 10}}))
+    assert (caught.value.exit_code, fake_gemini.requests) == (5, [])
+    assert [(record["kind"], record["error.type"]) for record in audit()] == [("refusal", "invalid_request")]

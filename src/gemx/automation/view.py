@@ -430,7 +430,7 @@ def _citations(result: Result) -> str:
 
 
 def _tokens(result: Result) -> str:
-    usage = result.usage
+    usage = bill.usage(result.attempts)
     if usage.input_tokens is None or usage.output_tokens is None:
         return ""
     return f"{usage.input_tokens} de entrada, {usage.output_tokens} de saída"
@@ -441,9 +441,11 @@ def _cost(result: Result) -> str:
     table = bill.table(result.attempts)
     if table is None:
         return ""
-    cost = bill.total(result.attempts)
-    amount = "sem preço conhecido" if cost is None else f"US$ {bill.dollars(cost).replace('.', ',')}"
-    return f"{amount}, tabela de preços {table}"
+    cost, known = bill.total(result.attempts), bill.at_least(result.attempts)
+    shown = f"US$ {bill.dollars(known).replace('.', ',')}"
+    if cost is None:
+        shown = f"ao menos {shown}, o resto não é conhecido" if known else "sem preço conhecido"
+    return f"{shown}, tabela de preços {table}"
 
 
 def _amount(amount: Amount | None) -> str:

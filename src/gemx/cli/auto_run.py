@@ -67,7 +67,8 @@ def run(
     if dry_run:
         _show_request(prepared, policy, as_json=as_json)
         return 0
-    result = runner.execute(prepared, policy, repair, strict=strict)
+    with door.receipted():
+        result = runner.execute(prepared, policy, repair, strict=strict)
     keep = None if no_history else chosen.config.history.keep
     return auto_result.deliver(result, format, out, as_json=as_json, keep_days=keep)
 

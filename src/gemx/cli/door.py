@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from gemx.cli import options, output
-from gemx.errors import UsageError
+from gemx.errors import GemxError, UsageError
 
 if TYPE_CHECKING:
-    from gemx.gateway import Policy, Reply, Request, Usage
+    from gemx.gateway import Attempt, Policy, Request, Usage
     from gemx.settings import Settings
 
 _GRACE = 0.5  # the door's own deadline comes first, and knows what it waited for
@@ -38,13 +40,15 @@ class Flags:
             raise UsageError(f"--local-only and --network {self.network} contradict each other")
         gateway.check_flags(self.model, options.pairs(self.option, "-o"), self.fallback or ())
         if self.timeout is not None:
-            # the backstop for whatever is not a call: standard input that never ends, a disk that does not answer
-            signal.setitimer(signal.ITIMER_REAL, self.timeout + _GRACE)
+            _ring_after(self.timeout)
 
     def policy(self, settings: Settings, request: Request, *, clinical: bool = False) -> Policy:
         """The policy for a command whose first call asks this."""
         from gemx import gateway
 
+        if self.timeout is None:
+            # what a person may still have had to type before is not counted
+            _ring_after(float(settings.resolve("timeout").value))
         return gateway.make(
             settings,
             request=request,
@@ -59,6 +63,11 @@ class Flags:
             clinical=clinical,
             listener=Progress(),
         )
+
+
+def _ring_after(seconds: float) -> None:
+    """The backstop for whatever is not a call: standard input that never ends, a key command that hangs."""
+    signal.setitimer(signal.ITIMER_REAL, seconds + _GRACE)
 
 
 class Progress:
@@ -88,15 +97,38 @@ def announce(policy: Policy) -> None:
     output.note(f"model: {policy.route} ({policy.route.reason})")
 
 
-def receipt(reply: Reply) -> None:
-    """Say what answered in place of what was asked, and what it took."""
+@contextmanager
+def receipted() -> Generator[None]:
+    """Say what a command took that fails inside."""
+    try:
+        yield
+    except GemxError as exc:
+        receipt(exc.attempts)
+        raise
+
+
+def receipt(attempts: Sequence[Attempt]) -> None:
+    """Say what a command took: the tokens and the money of all its tries."""
     from gemx.gateway import bill
 
-    cost, table = bill.total(reply.attempts), bill.table(reply.attempts)
-    price = f"{bill.dollars(cost)} USD" if cost is not None else "unpriced"
-    parts = [_tokens(reply.usage), f"{price} (prices {table})" if table else ""]
+    parts = [_tokens(bill.usage(attempts)), _price(attempts)]
     if said := ", ".join(part for part in parts if part):
         output.note(f"used: {said}")
+
+
+def _price(attempts: Sequence[Attempt]) -> str:
+    from gemx.gateway import bill
+
+    cost, known, table = bill.total(attempts), bill.at_least(attempts), bill.table(attempts)
+    if table is None:
+        return ""
+    if cost is not None:
+        return f"{bill.dollars(cost)} USD (prices {table})"
+    if known:
+        return f"at least {bill.dollars(known)} USD, the rest not known (prices {table})"
+    # of a try that failed on the way nobody knows the bill, whatever its price
+    failed = any(attempt.error and attempt.cost is None for attempt in attempts)
+    return f"{'cost not known' if failed else 'unpriced'} (prices {table})"
 
 
 def _tokens(usage: Usage) -> str:

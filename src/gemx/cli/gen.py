@@ -64,13 +64,14 @@ def gen(
     request = conversation.request(asked, gateway.Origin(command="gen", run_id=gateway.new_run_id()))
     policy = flags.policy(resolved, request)
     door.announce(policy)
-    reply = _ask(request, policy, repair, stream=not (as_json or out or schema))
+    with door.receipted():
+        reply = _ask(request, policy, repair, stream=not (as_json or out or schema))
     substitution = gateway.substitution(reply, policy)
     data = _data(request, reply, substitution) if as_json else None
     exit_code = _deliver(data, reply, out, streamed=not (as_json or out or schema))
     if substitution:
         output.note(f"model: {substitution}")
-    door.receipt(reply)
+    door.receipt(reply.attempts)
     return exit_code
 
 

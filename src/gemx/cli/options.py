@@ -10,7 +10,10 @@ import typer
 
 from gemx.errors import UsageError
 
-RAISE_LIMIT = "raise it with -o max_output_tokens=N, or a local model's context with -o context=N"
+RAISE_LIMIT = (
+    "raise it with -o max_output_tokens=N, with the cap that holds it down (--max-cost, budget), or a local model's "
+    "context with -o context=N"
+)
 
 Automation = Annotated[
     str, typer.Argument(metavar="NAME|PATH", help="An automation's name, or the path of its YAML file.")
@@ -64,7 +67,12 @@ LocalOnly = Annotated[
 MaxCost = Annotated[
     float | None,
     typer.Option(
-        "--max-cost", metavar="USD", min=0.000001, help="The most that this may cost.", rich_help_panel=_CALLS
+        "--max-cost",
+        metavar="USD",
+        min=0.000001,
+        max=1_000_000,
+        help="The most that this may cost.",
+        rich_help_panel=_CALLS,
     ),
 ]
 Timeout = Annotated[

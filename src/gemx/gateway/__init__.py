@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from gemx.audit.record import new_run_id
 from gemx.gateway import bill
-from gemx.gateway.call import Substitution, call, embed, foretell, substitution
+from gemx.gateway.call import call, embed, foretell
 from gemx.gateway.estimate import estimate_tokens
 from gemx.gateway.notices import Listener
 from gemx.gateway.policy import Policy, check_flags, make, network_of
 from gemx.gateway.repair import structured
 from gemx.gateway.route import Route, is_within
+from gemx.gateway.substitution import Substitution, substitution
 from gemx.providers.base import Attempt, Message, Options, Origin, Reply, Request, Usage
 
 __all__ = [

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from gemx import keys
 from gemx.audit import record, writer
-from gemx.errors import BudgetError, GemxError, PrivacyError, RateLimitError, StoppedError
+from gemx.errors import GemxError, StoppedError
 from gemx.gateway.policy import Policy
 from gemx.gateway.route import Route
 from gemx.providers import Reach
 from gemx.providers.base import Attempt, Embeddings, Options, Origin, Provider, Reply, Usage
 
-_REFUSALS = (PrivacyError.code, BudgetError.code, RateLimitError.code)
 _SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM}
 
 
@@ -42,6 +42,7 @@ class Trial:
     kinds: Mapping[str, int] = field(default_factory=dict[str, int])
     price_table: str | None = None
     cost: Decimal | None = None
+    usage: Usage | None = None
     answer: dict[str, Any] = field(default_factory=dict[str, Any])
     error: str | None = None
     sent: bool = False
@@ -52,6 +53,7 @@ class Trial:
 
     def finished(self, answer: Reply | Embeddings) -> None:
         """Take down what came back."""
+        self.usage = answer.usage
         self.answer = {"gen_ai.response.model": answer.model, **_tokens(answer.usage)}
         if isinstance(answer, Reply):
             self.texts = {**self.texts, "reply": answer.text}
@@ -69,16 +71,17 @@ class Trial:
     def summary(self) -> Attempt:
         """The try as replies and errors carry it."""
         duration = time.monotonic() - self.started
-        return Attempt(self.route.provider, self.route.model, duration, self.error, self.cost, self.price_table)
+        cost = self.cost if self.sent else Decimal(0)
+        prices = self.price_table if self.sent else None
+        return Attempt(self.route.provider, self.route.model, duration, self.error, cost, prices, self.usage)
 
     def write(self) -> None:
         """Append its record. Raises StorageError."""
         keep = self.policy.settings.config.audit.content == "hash"
-        refused = not self.sent and self.error in _REFUSALS
         writer.append(
             record.attempt(
                 self._fields(),
-                kind="refusal" if refused else "attempt",
+                kind="attempt" if self.sent else "refusal",
                 run_id=self.origin.run_id,
                 command=self.origin.command,
                 subject=self.origin.subject,
@@ -91,7 +94,8 @@ class Trial:
         return {
             "gen_ai.operation.name": self.operation,
             "gen_ai.provider.name": self.provider.system if self.provider else route.provider,
-            "gen_ai.request.model": route.model,
+            # somebody may have put a key in the place of a name
+            "gen_ai.request.model": keys.redact(route.model),
             "gen_ai.request.temperature": options.temperature,
             "gen_ai.request.top_p": options.top_p,
             "gen_ai.request.seed": options.seed,
@@ -105,7 +109,7 @@ class Trial:
             "gemx.try": self.number,
             "gemx.route": route.provider,
             "gemx.route_reason": route.reason,
-            "gemx.fallback_from": str(asked) if route != asked else None,
+            "gemx.fallback_from": keys.redact(str(asked)) if route != asked else None,
             "gemx.reach": self.reach,
             "gemx.store": False if route.provider == "gemini" else None,
             "gemx.service_tier": options.service_tier,
@@ -130,11 +134,12 @@ def recorded(trial: Trial) -> Generator[Trial]:
         yield trial
     except BaseException as exc:
         trial.error = exc.code if isinstance(exc, GemxError) else _unplanned(exc)
-        _uninterrupted(trial.write)
+        uninterrupted(trial.write)
         if isinstance(exc, GemxError):
+            trial.usage = exc.usage
             exc.attempts = (*exc.attempts, trial.summary())
         raise
-    _uninterrupted(trial.write)
+    uninterrupted(trial.write)
 
 
 def _tokens(usage: Usage) -> dict[str, Any]:
@@ -147,8 +152,8 @@ def _tokens(usage: Usage) -> dict[str, Any]:
     }
 
 
-def _uninterrupted(write: Callable[[], None]) -> None:
-    """Write a record whatever signals come: they are seen after it."""
+def uninterrupted(write: Callable[[], None]) -> None:
+    """Write down what happened, whatever signals come: they are seen after it."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         write()

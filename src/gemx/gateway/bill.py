@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from gemx.providers.base import Attempt
+from gemx.providers.base import Attempt, Usage
 
 
 def total(attempts: Sequence[Attempt]) -> Decimal | None:
     """US dollars; None where the cost of one is not known."""
-    costs = [attempt.cost for attempt in attempts]
-    return None if any(cost is None for cost in costs) else sum((cost for cost in costs if cost), Decimal(0))
+    return None if any(attempt.cost is None for attempt in attempts) else at_least(attempts)
+
+
+def at_least(attempts: Sequence[Attempt]) -> Decimal:
+    """US dollars of those whose cost is known."""
+    return sum((attempt.cost for attempt in attempts if attempt.cost is not None), Decimal(0))
 
 
 def table(attempts: Sequence[Attempt]) -> str | None:
@@ -20,10 +24,22 @@ def table(attempts: Sequence[Attempt]) -> str | None:
     return next((attempt.prices for attempt in attempts if attempt.prices), None)
 
 
+def usage(attempts: Sequence[Attempt]) -> Usage:
+    """The tokens that were counted, of all tries together; None where nobody counted."""
+    counted = [attempt.usage for attempt in attempts if attempt.usage is not None]
+    return Usage(
+        input_tokens=_sum([each.input_tokens for each in counted]),
+        output_tokens=_sum([each.output_tokens for each in counted]),
+        cached_tokens=_sum([each.cached_tokens for each in counted]),
+        reasoning_tokens=_sum([each.reasoning_tokens for each in counted]),
+    )
+
+
 def data(attempts: Sequence[Attempt]) -> dict[str, Any]:
-    """The bill for machines; `cost_usd` is null where it is not known."""
+    """The bill for machines; `cost_usd` is null where it is not known, and then at least `cost_at_least_usd`."""
     return {
         "cost_usd": total(attempts),
+        "cost_at_least_usd": at_least(attempts),
         "price_table": table(attempts),
         "attempts": [
             {
@@ -40,3 +56,8 @@ def data(attempts: Sequence[Attempt]) -> dict[str, Any]:
 def dollars(cost: Decimal) -> str:
     """An amount with as many digits as tell it, four decimals at least: 0.000054."""
     return f"{cost:.4f}" if not cost or cost >= 1 else f"{cost:.{max(4, 1 - cost.adjusted())}f}"
+
+
+def _sum(counts: Sequence[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from typing import TypedDict
 
 from gemx.errors import (
@@ -18,22 +19,19 @@ from gemx.errors import (
     EmptyReplyError,
     ProviderError,
     StorageError,
-    StreamCutError,
-    TimeoutExceededError,
 )
 from gemx.gateway import budget, clock, prices
-from gemx.gateway.attempt import Trial
+from gemx.gateway.attempt import Trial, uninterrupted
 from gemx.gateway.budget import Caps, Reservation
 from gemx.gateway.prices import PriceTable
 from gemx.providers.base import Usage
 
 _OUTPUT_TOKENS = 16_384  # under a cap, where nobody says how many
-_MARGIN = 5.0
-_MAY_BE_BILLED = (TimeoutExceededError, StreamCutError)
+_LEAST_OUTPUT_TOKENS = 256
 _PROMPT_MAY_BE_BILLED = (BlockedError, EmptyReplyError)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Charge:
     """The price of one try: what is reserved for it, and what its prompt alone would cost. `names` is how the price
     table begins the names of its provider's models.
@@ -45,6 +43,7 @@ class Charge:
     reservation: Reservation | None
     reserved: Decimal | None
     prompt: Decimal | None
+    settled: bool = False
 
     def paid(self, model: str, usage: Usage) -> None:
         """The provider answered, as `model`; where its price is not known, what was reserved counts as spent."""
@@ -52,7 +51,9 @@ class Charge:
         self._settle(self.reserved if self.trial.cost is None else self.trial.cost)
 
     def failed(self, exc: BaseException, model: str) -> None:
-        """The try ended without an answer of `model`."""
+        """The try ended without an answer of `model`; nothing where the answer was paid for already."""
+        if self.settled:
+            return None
         counted = exc.usage if isinstance(exc, ProviderError) else None
         cost = self._cost(model, counted) if counted is not None else None
         if cost is None and self.trial.sent and _may_be_billed(exc):
@@ -66,10 +67,11 @@ class Charge:
         return self.table.cost(self.names + model, usage, **_terms(self.trial))
 
     def _settle(self, amount: Decimal | None) -> None:
+        self.settled = True
         if self.reservation is None:
             return
         try:
-            self.reservation.settle(amount or Decimal(0))
+            uninterrupted(partial(self.reservation.settle, amount or Decimal(0)))
         except StorageError as exc:
             # the answer was paid for: it must not be lost over its bookkeeping
             self.trial.policy.listener.warn(f"the spending could not be recorded: {exc.message}")
@@ -114,19 +116,21 @@ def _opened(trial: Trial, model: str, tokens: int) -> Charge:
         raise BudgetError(
             f"{name} has no price, and a cap is set", hint="give its price in prices.yaml: docs/model-calls.md"
         )
-    seconds = max(_MARGIN, trial.policy.deadline - clock.monotonic() + _MARGIN)
+    seconds = max(0.0, trial.policy.deadline - clock.monotonic())
     reservation = budget.reserve(run_id, most, caps, seconds) if most is not None else None
     return Charge(trial, table, names, reservation, most, table.most(name, tokens, 0, **_terms(trial)))
 
 
 def _affordable(table: PriceTable, name: str, tokens: int, caps: Caps, trial: Trial) -> int:
-    """The output limit of a try under a cap: what is usual, or less where the cap leaves less."""
+    """The output limit of a try under a cap: what is usual, or less where the cap leaves less, and never next to none.
+
+    With less room than that the reservation is refused, and says by how much.
+    """
     left = budget.left(trial.origin.run_id, caps)
     room = None
     if left is not None:
         room = table.output_tokens_for(name, left, tokens, **_terms(trial))
-    # with no room for anything the reservation is refused, and says by how much
-    return _OUTPUT_TOKENS if room is None else max(1, min(room, _OUTPUT_TOKENS))
+    return _OUTPUT_TOKENS if room is None else max(_LEAST_OUTPUT_TOKENS, min(room, _OUTPUT_TOKENS))
 
 
 def _names(trial: Trial) -> str:
@@ -137,7 +141,7 @@ def _names(trial: Trial) -> str:
 
 
 def _may_be_billed(exc: BaseException) -> bool:
-    return not isinstance(exc, ProviderError) or isinstance(exc, _MAY_BE_BILLED)
+    return exc.may_be_billed if isinstance(exc, ProviderError) else True
 
 
 def _terms(trial: Trial) -> _Terms:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from gemx.documents import Media, Part, Text
+from gemx.documents import Part, Text
 from gemx.errors import PrivacyError
-from gemx.gateway import identifiers
+from gemx.gateway import identifiers, search
 from gemx.gateway.identifiers import Found
 from gemx.gateway.masking import Masks
 from gemx.providers import Reach
@@ -89,23 +89,19 @@ def check(request: Request, level: Guard) -> tuple[Request, Guarded]:
     """The request as it may be sent. Raises PrivacyError where it may not."""
     if level == "off":
         return request, Guarded(level)
-    places = list(_places(request))
-    unreadable = [part.name or part.mime_type for part in request.media]
-    guarded = _judge(places, unreadable, request.private, level)
-    if guarded.masks is None:
-        return request, guarded
-    return _masked(request, guarded.masks), guarded
+    places = [*_places(request), *_schema(request)]
+    unreadable = [_name_of(part.name or part.mime_type, "file", request) for part in request.media]
+    texts, guarded = _judge(places, unreadable, request.private, level)
+    return (_with_texts(request, iter(texts)) if guarded.masks else request), guarded
 
 
-def check_texts(texts: Sequence[str], level: Guard) -> tuple[Sequence[str], Guarded]:
+def check_texts(
+    texts: Sequence[str], private: Sequence[tuple[str, str]], level: Guard
+) -> tuple[Sequence[str], Guarded]:
     """Texts to be embedded, as they may be sent. Raises PrivacyError where they may not."""
     if level == "off":
         return texts, Guarded(level)
-    guarded = _judge([_Place(f"text {number}", text) for number, text in enumerate(texts, start=1)], [], (), level)
-    masks = guarded.masks
-    if masks is None:
-        return texts, guarded
-    return [masks.mask(text, identifiers.find(text)) for text in texts], guarded
+    return _judge([_Place(f"text {number}", text) for number, text in enumerate(texts, start=1)], [], private, level)
 
 
 def foretell(request: Request, level: Guard, reach: Reach) -> str:
@@ -125,33 +121,60 @@ def foretell(request: Request, level: Guard, reach: Reach) -> str:
 
 def _judge(
     places: Sequence[_Place], unreadable: Sequence[str], private: Sequence[tuple[str, str]], level: Guard
-) -> Guarded:
-    found = [(place, item) for place in places for item in identifiers.find(place.text, private)]
-    spots = [_spot(place, item) for place, item in found]
+) -> tuple[Sequence[str], Guarded]:
+    """The texts as they may be sent, and what was found in them. Raises PrivacyError where they may not."""
+    texts = [place.text for place in places]
+    found = search.find_everywhere(texts, private)
+    spots = [_spot(place, each) for place, items in zip(places, found, strict=True) for each in items]
     spots += [_Spot(_UNREADABLE, name, maskable=False) for name in unreadable]
     kinds = Counter(spot.kind for spot in spots)
     if not spots:
-        return Guarded(level)
+        return texts, Guarded(level)
     unmaskable = [spot for spot in spots if not spot.maskable]
     if level == "block" or (level == "mask" and unmaskable):
-        refused = spots if level == "block" else unmaskable
-        raise _refusal(refused, level, kinds)
+        raise _refusal(spots if level == "block" else unmaskable, level, kinds)
     if level == "warn":
-        return Guarded(level, kinds, f"identifiers leave this machine (guard: warn): {_listed(spots)}")
-    return Guarded(level, kinds, masks=Masks(place.text for place in places))
+        return texts, Guarded(level, kinds, f"identifiers leave this machine (guard: warn): {_listed(spots)}")
+    masks = Masks(texts)
+    masked = [masks.mask(text, items) for text, items in zip(texts, found, strict=True)]
+    return masked, Guarded(level, kinds, masks=masks)
 
 
 def _places(request: Request) -> Iterator[_Place]:
+    """The texts of a request that a model reads, in the order of `_with_texts`."""
     if request.system:
         yield _Place("system instruction", request.system)
     last = len(request.messages)
     for number, message in enumerate(request.messages, start=1):
         turn = "prompt" if number == last else f"message {number}"
-        for part in message.parts:
+        for place, part in enumerate(message.parts, start=1):
             if isinstance(part, Text):
-                yield _Place(part.name or turn, part.text, part.lead)
+                name = _name_of(part.name, f"file {place} of the {turn}", request) if part.name else turn
+                yield _Place(name, part.text, part.lead)
+
+
+def _schema(request: Request) -> Iterator[_Place]:
     if request.schema is not None:
         yield _Place("schema", json.dumps(dict(request.schema), ensure_ascii=False), maskable=False)
+
+
+def _name_of(name: str, otherwise: str, request: Request) -> str:
+    """What a file is called in a message: its own name, unless that says who the patient is."""
+    plain = name.replace("_", " ")
+    return otherwise if identifiers.find(name, request.private) or identifiers.find(plain, request.private) else name
+
+
+def _with_texts(request: Request, texts: Iterator[str]) -> Request:
+    """The request with other texts, in the order of `_places`."""
+    system = next(texts) if request.system else request.system
+    messages = tuple(
+        Message(message.role, tuple(_with_text(part, texts) for part in message.parts)) for message in request.messages
+    )
+    return replace(request, messages=messages, system=system)
+
+
+def _with_text(part: Part, texts: Iterator[str]) -> Part:
+    return replace(part, text=next(texts)) if isinstance(part, Text) else part
 
 
 def _spot(place: _Place, found: Found) -> _Spot:
@@ -176,17 +199,3 @@ def _listed(spots: Sequence[_Spot]) -> str:
     named = "; ".join(f"{_NAMES[spot.kind]} ({spot.where})" for spot in spots[:_MOST_NAMED])
     more = f"; and {len(spots) - _MOST_NAMED} more" if len(spots) > _MOST_NAMED else ""
     return named + more
-
-
-def _masked(request: Request, masks: Masks) -> Request:
-    def mask(text: str) -> str:
-        return masks.mask(text, identifiers.find(text, request.private))
-
-    messages = tuple(
-        Message(message.role, tuple(_masked_part(part, mask) for part in message.parts)) for message in request.messages
-    )
-    return replace(request, messages=messages, system=mask(request.system) if request.system else request.system)
-
-
-def _masked_part(part: Part, mask: Callable[[str], str]) -> Part:
-    return part if isinstance(part, Media) else replace(part, text=mask(part.text))

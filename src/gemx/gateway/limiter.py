@@ -1,7 +1,7 @@
 """Requests and tokens a minute, and cool-downs, over all processes of the user: who has no room waits in one line.
 
 The window slides exactly, and is a second longer than the minute: a request may be that long on its way. Knows no
-provider; a caller's key names the project and the model whose limits they are. Times are microseconds.
+provider; a caller's key is the project, a slash, and the model whose limits they are. Times are microseconds.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def acquire(key: str, tokens: int, limits: Limits, deadline: float, on_wait: OnW
     """
     if limits.tpm is not None and tokens > limits.tpm:
         raise InvalidRequestError(
-            f"the request is of about {tokens} tokens, and the limit of {key} is {limits.tpm} a minute",
+            f"the request is of about {tokens} tokens, and the limit of {_model(key)} is {limits.tpm} a minute",
             hint="send less text, ask for fewer output tokens, or raise the limit (limits in config.json)",
         )
     if limits == Limits() and not store.exists():
@@ -224,10 +224,15 @@ def _renew(database: storage.Database, now: int) -> None:
     database.conn.execute("DELETE FROM line WHERE ends <= ?", [now])
 
 
+def _model(key: str) -> str:
+    """What a person calls it: the project may be the hash of a key."""
+    return key.partition("/")[2] or key
+
+
 def _too_long(key: str, wait: _Wait) -> RateLimitError:
     seconds = wait.surely or wait.likely
     return RateLimitError(
-        f"a request of {key} would have to wait {seconds:.0f} s, longer than the time that is left: {wait.why}",
+        f"a request of {_model(key)} would have to wait {seconds:.0f} s, longer than the time that is left: {wait.why}",
         hint="run it again later, or raise --timeout, or the limits in config.json where your quota is larger",
         retry_after=seconds,
     )

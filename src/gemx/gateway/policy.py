@@ -16,8 +16,8 @@ from gemx.gateway.limiter import Limits
 from gemx.gateway.notices import Listener, Silent
 from gemx.gateway.route import Route
 from gemx.library import suggest
-from gemx.providers import Reach
-from gemx.providers.base import Options, Request
+from gemx.providers import REACHES
+from gemx.providers.base import Options, Reach, Request
 from gemx.settings import Guard, Network, RetryConfig, Settings
 
 _CONFIGURABLE = ("temperature", "max_output_tokens", "thinking")
@@ -25,7 +25,6 @@ _LEVELS = ("minimal", "low", "medium", "high")
 _TIERS = ("standard", "flex", "priority")
 _CHOICES = {"thinking": _LEVELS, "service_tier": _TIERS}
 _DEFAULT_CONCURRENCY = 20
-_LEAST_SECONDS = 0.001
 _SILENT = Silent()
 
 
@@ -101,8 +100,11 @@ class Policy:
         return Options(**{**held, **asked})
 
     def try_seconds(self, *, more_routes: bool = False) -> float:
-        """The seconds of one try: what is left, or half of it where another route must still have a chance."""
-        left = max(_LEAST_SECONDS, self.deadline - clock.monotonic())
+        """The seconds of one try: what is left, or half of it where another route must still have a chance.
+
+        Not above 0 where the time is over.
+        """
+        left = self.deadline - clock.monotonic()
         return min(self.attempt_timeout or left, left / 2 if more_routes else left)
 
     def going_on_with(self, called: str) -> Policy:
@@ -159,8 +161,9 @@ def make(
 
 def network_of(settings: Settings, flag: Network | None = None) -> Network:
     """How far data may go: the narrowest of flag, profile and config.json."""
-    given = {flag, settings.profile.network if settings.profile else None, settings.config.network}
-    return "machine" if "machine" in given else "site" if "site" in given else "any"
+    given: set[Network | None] = {flag, settings.profile.network if settings.profile else None, settings.config.network}
+    narrowest: list[Network] = [reach for reach in REACHES if reach in given]
+    return narrowest[0] if narrowest else "any"
 
 
 def check_flags(model: str | None, options: Mapping[str, str], fallback: Sequence[str]) -> None:

@@ -184,9 +184,12 @@ class PriceTable:
         tier: str = "standard",
         audio: bool = False,
     ) -> Decimal | None:
-        """The most dollars that a call of so many tokens can cost, also where its model is replaced by another."""
+        """The most dollars that a call of so many tokens can cost, also where its model is replaced by another.
+
+        None where a price is not known, that of output included, where there is to be any.
+        """
         per_token = self._possible(model, input_tokens, on, tier, audio)
-        if per_token is None:
+        if per_token is None or (output_tokens and any(each.output is None for each in per_token)):
             return None
         return max(input_tokens * _dearest_input(each) + output_tokens * each.dearest_output for each in per_token)
 

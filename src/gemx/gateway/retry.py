@@ -40,6 +40,8 @@ class Tries:
             return None
         now = clock.monotonic()
         if now + wait >= self.deadline or now + wait - self.started > self.rules.max_elapsed:
+            if asked is None:
+                return None
             exc.hint = (
                 f"the next try would be after {wait:.1f} s, beyond --timeout or retry.max_elapsed: run it again then"
             )

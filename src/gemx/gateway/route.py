@@ -10,14 +10,13 @@ from gemx import keys, providers
 from gemx.errors import ConfigError, UsageError
 from gemx.library import suggest
 from gemx.models import registry
-from gemx.providers import ProviderName, Reach
-from gemx.providers.base import Request
+from gemx.providers import REACHES, ProviderName
+from gemx.providers.base import Reach, Request
 from gemx.settings import RoutesConfig, Setting, Settings
 
 Task = Literal["text", "image", "audio", "long"]
 
 DEFAULT_GEMINI = "gemini-3.8-flash"
-_REACHES: tuple[Reach, ...] = ("machine", "site", "any")
 _MEDIA_TASKS: tuple[Task, ...] = ("image", "audio")
 
 
@@ -97,9 +96,11 @@ def fallbacks(
         if not objection and reach == "any" and stays and setting.source != "flag" and not settings.config.allow_cloud:
             objection = f"{first} stays off the cloud, and so do its fallbacks without allow_cloud"
         route = Route(provider, model, f"fallback of {first}")
+        if str(route) in (str(first), *map(str, found)):
+            objection = "it is asked already"
         if objection:
             notes.append(f"fallback {name} ({setting.source}) not used: {objection}")
-        elif str(route) not in (str(first), *map(str, found)):
+        else:
             found.append(route)
     return tuple(found), tuple(notes)
 
@@ -107,6 +108,8 @@ def fallbacks(
 def parse(name: str) -> tuple[ProviderName, str]:
     """`provider:model` as its parts. Raises UsageError."""
     provider, _, model = name.partition(":")
+    if keys.redact(name) != name:
+        raise UsageError("what stands in the place of a model looks like an API key", hint="gemx config set-key gemini")
     if provider not in providers.NAMES:
         hint = "a model is gemini:NAME, gguf:NAME or gguf:PATH.gguf, openai:NAME, or extractive"
         raise UsageError(f"unknown provider {provider!r}{suggest(provider, providers.NAMES)}", hint=hint)
@@ -119,7 +122,7 @@ def parse(name: str) -> tuple[ProviderName, str]:
 
 def is_within(reach: Reach, network: Reach) -> bool:
     """Whether data that goes so far stays within the network that is allowed."""
-    return _REACHES.index(reach) <= _REACHES.index(network)
+    return REACHES.index(reach) <= REACHES.index(network)
 
 
 def _setting(settings: Settings, flag: str | None, task: Task) -> Setting:

@@ -6,11 +6,11 @@ import contextlib
 from collections.abc import Callable
 from typing import Any, Literal, cast
 
-from gemx.providers.base import Provider
+from gemx.providers.base import Provider, Reach
 from gemx.settings import Settings
 
 ProviderName = Literal["gemini", "gguf", "openai", "extractive"]
-Reach = Literal["machine", "site", "any"]
+REACHES: tuple[Reach, ...] = ("machine", "site", "any")
 NAMES: tuple[ProviderName, ...] = ("gemini", "gguf", "openai", "extractive")
 
 _open: dict[Any, Provider] = {}
@@ -28,7 +28,7 @@ def reach(name: ProviderName, model: str, settings: Settings) -> Reach:
         return "any" if name == "gemini" else "machine"
     from gemx.providers import endpoints
 
-    return endpoints.find(model, settings)[0].reach
+    return endpoints.reach(model, settings)
 
 
 def close_all() -> None:

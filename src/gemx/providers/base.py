@@ -16,6 +16,7 @@ from gemx.documents import Media, Part, Passage, Text
 OnText = Callable[[str], None]
 FinishReason = Literal["stop", "length"]
 Thinking = Literal["minimal", "low", "medium", "high"]
+Reach = Literal["machine", "site", "any"]
 ServiceTier = Literal["standard", "flex", "priority"]
 
 
@@ -111,7 +112,7 @@ class Attempt:
     """One try at a provider, as the audit has it.
 
     `error` is an error's code; `cost` is in US dollars, None where it is not known; `prices` is the version of the
-    price table, None where a call costs nothing.
+    price table, None where a call costs nothing; `usage` is None where no tokens were counted.
     """
 
     provider: str
@@ -120,6 +121,7 @@ class Attempt:
     error: str | None = None
     cost: Decimal | None = None
     prices: str | None = None
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,7 @@ class Provider(Protocol):
     @property
     def system(self) -> str: ...  # noqa: D102
     @property
-    def reach(self) -> Literal["machine", "site", "any"]: ...  # noqa: D102
+    def reach(self) -> Reach: ...  # noqa: D102
     @property
     def honoured(self) -> frozenset[str]: ...  # noqa: D102
 

@@ -6,7 +6,7 @@ import os
 
 from gemx import keys, library
 from gemx.errors import ConfigError
-from gemx.providers.openai_compatible import Endpoint
+from gemx.providers.openai_compatible import Endpoint, Reach
 from gemx.settings import Settings
 
 _SCHEMA_MODES = ("json_schema", "json_object", "guided_json", "none")
@@ -26,6 +26,14 @@ def find(name: str, settings: Settings) -> tuple[Endpoint, str]:
         hint = f"set endpoints.{endpoint_name}.model, or use openai:{endpoint_name}/MODEL"
         raise ConfigError(f"the endpoint {endpoint_name!r} names no model", hint=hint)
     return of_config(endpoint_name, settings), model
+
+
+def reach(name: str, settings: Settings) -> Reach:
+    """How far a call to `openai:NAME` goes; its key is not asked for. Raises ConfigError where no endpoint is known."""
+    endpoint_name = name.partition("/")[0]
+    if endpoint_name in settings.config.endpoints:
+        return of_config(endpoint_name, settings, key=False).reach
+    return _from_environment(name, settings).reach
 
 
 def of_config(name: str, settings: Settings, *, key: bool = True) -> Endpoint:

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, Literal, cast
+from typing import Any, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import httpx
@@ -44,7 +44,18 @@ from gemx.errors import (
     UnsupportedError,
 )
 from gemx.providers import wire
-from gemx.providers.base import Embeddings, Message, OnText, Options, Probe, Reply, Request, Usage, refuse_options
+from gemx.providers.base import (
+    Embeddings,
+    Message,
+    OnText,
+    Options,
+    Probe,
+    Reach,
+    Reply,
+    Request,
+    Usage,
+    refuse_options,
+)
 
 HONOURED = frozenset({"temperature", "top_p", "seed", "max_output_tokens", "thinking", "service_tier"})
 MEDIA = ("image/", "audio/", "application/pdf")
@@ -155,7 +166,7 @@ class Gemini:
 
     name = "gemini"
     system = "gcp.gemini"
-    reach: Literal["machine", "site", "any"] = "any"
+    reach: Reach = "any"
     honoured = HONOURED
 
     def __init__(self, api_key: str, base_url: str | None = None) -> None:
@@ -221,12 +232,16 @@ class Gemini:
         self, model: str, contents: list[types.Content], config: types.GenerateContentConfig, emit: OnText
     ) -> _Answer:
         answer = _Answer(streamed=True)
-        with self._translated(streamed=True):
-            chunks = self._client.models.generate_content_stream(  # pyright: ignore[reportUnknownMemberType]
-                model=model, contents=list(contents), config=config
-            )
-            for chunk in chunks:
-                emit(answer.add(chunk))
+        try:
+            with self._translated(streamed=True):
+                chunks = self._client.models.generate_content_stream(  # pyright: ignore[reportUnknownMemberType]
+                    model=model, contents=list(contents), config=config
+                )
+                for chunk in chunks:
+                    emit(answer.add(chunk))
+        except ProviderError as exc:
+            exc.may_be_billed = exc.may_be_billed or bool(answer.texts)
+            raise
         return answer
 
     def _embed(self, texts: Sequence[str], model: str, timeout: float, emit: OnText) -> types.EmbedContentResponse:
@@ -253,7 +268,9 @@ class Gemini:
         except NOT_JSON as exc:
             # str(exc) would quote the body
             kind = StreamCutError if streamed else TemporaryError
-            raise kind(self._say("what came back is not an answer of the Gemini API", type(exc).__name__)) from exc
+            error = kind(self._say("what came back is not an answer of the Gemini API", type(exc).__name__))
+            error.may_be_billed = True
+            raise error from exc
 
     def _say(self, what: str, detail: object) -> str:
         return wire.clean(f"Gemini: {what}: {detail}", [self._key])

@@ -22,7 +22,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 from gemx.errors import (
     ContextLengthError,
@@ -35,7 +35,7 @@ from gemx.errors import (
     TimeoutExceededError,
     UnsupportedError,
 )
-from gemx.providers.base import Embeddings, OnText, Options, Reply, Request, Usage, refuse_options
+from gemx.providers.base import Embeddings, OnText, Options, Reach, Reply, Request, Usage, refuse_options
 
 ENGINE = "gemx.providers.llama_engine"
 LIBRARIES = ("llama_cpp", "llguidance", "numpy")
@@ -67,7 +67,7 @@ class LlamaCpp:
 
     name = "gguf"
     system = "llama_cpp"
-    reach: Literal["machine", "site", "any"] = "machine"
+    reach: Reach = "machine"
     honoured = LOADING | SAMPLING
 
     def __init__(self) -> None:

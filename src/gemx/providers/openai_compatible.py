@@ -37,7 +37,18 @@ from gemx.errors import (
     UnsupportedError,
 )
 from gemx.providers import wire
-from gemx.providers.base import Embeddings, Message, OnText, Options, Probe, Reply, Request, Usage, refuse_options
+from gemx.providers.base import (
+    Embeddings,
+    Message,
+    OnText,
+    Options,
+    Probe,
+    Reach,
+    Reply,
+    Request,
+    Usage,
+    refuse_options,
+)
 
 HONOURED = frozenset({"temperature", "top_p", "seed", "max_output_tokens"})
 SOUNDS = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
@@ -76,7 +87,7 @@ class Endpoint:
         return url
 
     @property
-    def reach(self) -> Literal["machine", "site", "any"]:
+    def reach(self) -> Reach:
         """Where data sent to it goes."""
         if _is_loopback(self.url.host):
             return "machine"
@@ -173,7 +184,7 @@ class OpenAICompatible:
     system = "openai"
 
     def __init__(self, endpoint: Endpoint) -> None:
-        self.reach: Literal["machine", "site", "any"] = endpoint.reach
+        self.reach: Reach = endpoint.reach
         self.honoured = HONOURED | {"thinking"} if endpoint.reasoning else HONOURED
         self._endpoint = endpoint
         headers = dict(endpoint.headers)
@@ -255,7 +266,11 @@ class OpenAICompatible:
                 wait = wire.hinted_wait(response.headers, _details(body))
                 message = _message(body) if body else response.content.decode(errors="replace")
                 raise self._refusal(response.status_code, message, wait)
-            yield response
+            try:
+                yield response
+            except ProviderError as exc:
+                exc.may_be_billed = True  # with a 200 the server has begun its work
+                raise
 
     @contextmanager
     def _translated(self) -> Generator[None]:
@@ -278,7 +293,7 @@ class OpenAICompatible:
 
     def _refusal(self, status: int, message: str, wait: float | None = None) -> ProviderError:
         text = self._say(f"HTTP {status}", message or "no explanation")
-        if status == 429 and NO_CREDIT.search(text):
+        if status == 429 and wait is None and NO_CREDIT.search(text):
             return QuotaError(f"quota used up: {text}", hint="add credit, or use another model")
         kind = RateLimitError if status == 429 else _kind(status, text)
         return kind(text, retry_after=wait) if issubclass(kind, TemporaryError) else kind(text)
@@ -353,8 +368,10 @@ def _json(data: bytes, otherwise: type[ProviderError]) -> dict[str, Any]:
 
 
 def _error_body(content: bytes) -> dict[str, Any]:
+    """The body of an error; Google's endpoint puts it in a list."""
     try:
-        return wire.mapping(json.loads(content))
+        body = json.loads(content)
+        return wire.mapping(wire.items(body)[0] if wire.items(body) else body)
     except (ValueError, RecursionError):
         return {}
 
