@@ -293,22 +293,9 @@ def _removed(path: Path) -> tuple[str, ...]:
 
 
 def _write(path: Path, key: str) -> None:
-    """Whole or not at all, and never with a mode that lets others read it."""
-    import tempfile
-
     folder = places.ensure_private_dir(path.parent)
-    draft = ""
     try:
         folder.chmod(places.DIRECTORY_MODE)
-        descriptor, draft = tempfile.mkstemp(dir=folder, prefix=".draft-")
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(f"{key}\n")
-            file.flush()
-            os.fsync(descriptor)
-        Path(draft).replace(path)
-    except BaseException as exc:
-        if draft:
-            Path(draft).unlink(missing_ok=True)
-        if isinstance(exc, OSError):
-            raise StorageError(f"cannot write {path}: {exc.strerror}") from exc
-        raise
+    except OSError as exc:
+        raise StorageError(f"cannot write {path}: {exc.strerror}") from exc
+    places.write_private(path, f"{key}\n".encode("ascii"))

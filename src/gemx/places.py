@@ -95,6 +95,28 @@ def ensure_private_dir(path: Path) -> Path:
     return path
 
 
+def write_private(path: Path, data: bytes) -> None:
+    """Write a file that only the user can read, whole or not at all; its folder is there. Raises StorageError."""
+    import tempfile
+
+    draft = ""
+    try:
+        descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=".gemx-")
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        Path(draft).replace(path)
+    except BaseException as exc:
+        if draft:
+            Path(draft).unlink(missing_ok=True)
+        if isinstance(exc, OSError):
+            raise StorageError(
+                f"cannot write {path}: {exc.strerror}", hint="free some disk space, or write elsewhere"
+            ) from exc
+        raise
+
+
 def user_path(text: str) -> Path:
     """A path as a user writes it; a `~` that names no user stays as it is, and is then not found."""
     try:

@@ -178,23 +178,9 @@ def check_writable(path: Path) -> None:
 
 def write_file(path: Path, text: str) -> None:
     """Write a result to a file that only the user can read, whole or not at all. Raises StorageError."""
-    import tempfile
+    from gemx import places
 
-    target = _target(path)
-    draft = ""
-    try:
-        descriptor, draft = tempfile.mkstemp(dir=target.parent, prefix=".gemx-")
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(printable(text))
-            file.flush()
-            os.fsync(file.fileno())
-        Path(draft).replace(target)
-    except BaseException as exc:
-        if draft:
-            Path(draft).unlink(missing_ok=True)
-        if isinstance(exc, OSError):
-            raise StorageError(f"cannot write {path}: {exc.strerror}") from exc
-        raise
+    places.write_private(_target(path), printable(text).encode("utf-8", "backslashreplace"))
 
 
 def _target(path: Path) -> Path:
