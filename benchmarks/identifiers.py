@@ -2,12 +2,15 @@
 
 The spellings are those of wards, registers and records, and were written without a look at the patterns:
 with and without labels, abbreviated, in capitals, with hard spaces and typographic hyphens, broken over lines, spaced
-as a scanner leaves them. The same seed gives the same texts. Run as `python benchmarks/identifiers.py [--missed]`.
+as a scanner leaves them. A fifth of the texts are exports and messages, written from their formats: JSON, YAML, CSV,
+Markdown, XML, TISS, FHIR, HL7 v2 and DICOM, with the keys of MV, Tasy, SINAN and e-SUS. The same seed gives the same
+texts. Run as `python benchmarks/identifiers.py [--missed]`.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import time
 import unicodedata
@@ -19,6 +22,7 @@ from string import ascii_uppercase
 SEED = 20260214
 TEXTS = 1000
 STRUCTURED = ("cpf", "cns", "phone", "cep", "email", "birth_date", "record")
+KINDS = (*STRUCTURED, "name")
 NBSP, THIN, EN_DASH, HARD_HYPHEN, MINUS, DOT = "\u00a0", "\u2009", "\u2013", "\u2011", "\u2212", "\u00b7"
 
 Piece = tuple[str, str | None]
@@ -637,10 +641,266 @@ def clinical(rng: random.Random) -> str:
     return rng.choice(choices)
 
 
+# --- exports ---
+
+FIRST = (
+    "Maria", "José", "Zélia", "Iraci", "Kauã", "Antônia", "João", "Edvânia", "Waldomiro", "Conceição", "Tarsila",
+    "Ubirajara", "Núbia", "Dorival", "Cíntia", "Josué", "Ivonete", "Raimundo", "Açucena", "Hermínio",
+)  # fmt: skip
+MIDDLE = ("", "", "da", "de", "dos", "Aparecida", "das Graças", "Batista", "Cristina")
+LAST = (
+    "Silva", "Quadros", "Conceição", "Araújo", "Brandão", "Sant'Anna", "Peçanha", "Gusmão", "Albuquerque", "Falcão",
+    "Nóbrega", "Teixeira", "Assunção", "Vilela",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Person:
+    """What an export says of a patient."""
+
+    first: str
+    last: str
+    values: dict[str, str]
+
+
+def person(rng: random.Random) -> Person:
+    """A patient of an export: in capitals, without accents, or as a form has it."""
+    first, last = f"{rng.choice(FIRST)} {rng.choice(MIDDLE)}".strip(), rng.choice(LAST)
+    mother = f"{rng.choice(FIRST)} {rng.choice(LAST)}"
+    change = rng.choice((str, str.upper, lambda text: without_accents(text).upper(), str.lower))
+    area, end = rng.choice(AREAS), number(rng, 8)
+    values = {
+        "name": change(f"{first} {last}"),
+        "mother": change(mother),
+        "cpf": cpf(rng),
+        "cns": cns(rng),
+        "birth_date": f"{rng.randrange(1928, 2008)}-{rng.randrange(1, 13):02d}-{rng.randrange(1, 29):02d}",
+        "record": number(rng, rng.randrange(5, 9)),
+        "phone": rng.choice((f"({area}) 9{end[:4]}-{end[4:]}", f"{area}9{end}", f"{area}3{end[:7]}")),
+        "cep": rng.choice((f"{number(rng, 5)}-{number(rng, 3)}", number(rng, 8))),
+        "email": f"{rng.choice(LOCALS)}@{rng.choice(HOSTS)}",
+    }
+    return Person(change(first), change(last), values)
+
+
+EXPORT_KEYS: tuple[dict[str, tuple[str, ...]], ...] = (
+    {  # MV
+        "name": ("nm_paciente",), "mother": ("nm_mae",), "cpf": ("nr_cpf",), "cns": ("nr_cns",),
+        "birth_date": ("dt_nascimento",), "record": ("cd_paciente", "cd_atendimento"), "phone": ("nr_fone",),
+        "cep": ("nr_cep",), "email": ("ds_email",),
+    },
+    {  # Tasy
+        "name": ("nm_pessoa_fisica", "nm_paciente"), "mother": ("nm_mae",), "cpf": ("nr_cpf",),
+        "cns": ("nr_cartao_nac_sus", "nr_cns"), "birth_date": ("dt_nascimento",),
+        "record": ("nr_prontuario", "nr_atendimento", "cd_pessoa_fisica"), "phone": ("nr_telefone_celular",),
+        "cep": ("cd_cep",), "email": ("ds_email",),
+    },
+    {  # SINAN
+        "name": ("NM_PACIENT",), "mother": ("NM_MAE_PAC",), "cpf": ("NU_CPF",), "cns": ("ID_CNS_SUS",),
+        "birth_date": ("DT_NASC",), "record": ("NU_PRONTUARIO",), "phone": ("NU_TELEFON",), "cep": ("NU_CEP",),
+        "email": ("DS_EMAIL",),
+    },
+    {  # a service
+        "name": ("nomeCompleto", "nomePaciente", "nome_paciente"), "mother": ("nomeMae", "nome_mae"),
+        "cpf": ("cpfPaciente", "cpf", "cpf_paciente"), "cns": ("cartaoSus", "cns", "numeroCns"),
+        "birth_date": ("dataNascimento", "data_nascimento", "dtNasc"), "record": ("numeroProntuario", "idPaciente"),
+        "phone": ("telefoneCelular", "telefone_contato", "celularPaciente"), "cep": ("cep", "cep_paciente"),
+        "email": ("email",),
+    },
+    {  # in English
+        "name": ("patientName", "patient_name", "full_name"), "mother": ("mother_name", "motherName"),
+        "cpf": ("cpf",), "cns": ("cns",), "birth_date": ("birthDate", "birth_date", "dateOfBirth"),
+        "record": ("mrn", "patientId", "patient_id"), "phone": ("phone", "phoneNumber", "mobile_phone"),
+        "cep": ("postalCode", "postal_code"), "email": ("email",),
+    },
+)  # fmt: skip
+Field = tuple[str, str, str]  # key, value, kind
+
+
+def fields(rng: random.Random, style: dict[str, tuple[str, ...]], picked: Sequence[str]) -> list[Field]:
+    """The fields of one patient, with the keys of a system."""
+    who = person(rng)
+    return [(rng.choice(style[each]), who.values[each], "name" if each == "mother" else each) for each in picked]
+
+
+def json_export(rng: random.Random) -> list[Piece]:
+    """An object, its letters escaped or not."""
+    escaped, gap = rng.random() < 0.6, rng.choice(("", "\n  ", " "))
+    pieces: list[Piece] = [("{", None)]
+    for at, (key, value, kind) in enumerate(picked_fields(rng)):
+        said = json.dumps(value, ensure_ascii=escaped)[1:-1].replace("/", rng.choice(("/", "\\/")))
+        pieces += [(f'{"," if at else ""}{gap}"{key}":{rng.choice(("", " "))}"', None), (said, kind), ('"', None)]
+    return [*pieces, (f'{gap},"ds_evolucao": "estavel, Hb 9,8"}}', None)]
+
+
+def picked_fields(rng: random.Random) -> list[Field]:
+    """Some fields of a patient of some system, the name among them."""
+    style = rng.choice(EXPORT_KEYS)
+    return fields(rng, style, ["name", *rng.sample([each for each in style if each != "name"], rng.randrange(2, 6))])
+
+
+def yaml_export(rng: random.Random) -> list[Piece]:
+    """A mapping, or the lines of an .ini."""
+    sign, quote = rng.choice((": ", "=", " = ")), rng.choice(("", "", "'", '"'))
+    pieces: list[Piece] = []
+    for key, value, kind in picked_fields(rng):
+        mark = "" if "'" in value else quote
+        pieces += [(f"{key}{sign}{mark}", None), (value, kind), (f"{mark}\n", None)]
+    return pieces
+
+
+def table_export(rng: random.Random) -> list[Piece]:
+    """Rows below a head: CSV, with semicolons, tabs, or in Markdown."""
+    style, mark = rng.choice(EXPORT_KEYS), rng.choice((",", ";", ";", "\t", " | "))
+    picked = ["name", *rng.sample([each for each in style if each != "name"], rng.randrange(1, 5))]
+    rng.shuffle(picked)
+    keys = [rng.choice(style[each]) for each in picked]
+    edge = ("| ", " |\n") if mark == " | " else ("", "\n")
+    pieces: list[Piece] = [(f"{edge[0]}{mark.join([*keys, 'sexo'])}{edge[1]}", None)]
+    if edge[0]:
+        pieces.append((f"|{'---|' * (len(keys) + 1)}\n", None))
+    for _ in range(rng.randrange(1, 4)):
+        pieces.append((edge[0], None))
+        for _, value, kind in fields(rng, style, picked):
+            quote = '"' if mark == "," and rng.random() < 0.3 else ""
+            pieces += [(quote, None), (value, kind), (f"{quote}{mark}", None)]
+        pieces.append((f"{rng.choice('FM')}{edge[1]}", None))
+    return pieces
+
+
+def references(rng: random.Random, text: str) -> str:
+    """Letters as references of XML, or as they are."""
+    if rng.random() < 0.5:
+        return text
+    form = rng.choice(("&#{};", "&#x{:X};"))
+    return "".join(char if char.isascii() and char != "'" else form.format(ord(char)) for char in text)
+
+
+def xml_export(rng: random.Random) -> list[Piece]:
+    """Elements, or the attributes of one."""
+    pieces: list[Piece] = [("<paciente", None)]
+    inside = rng.random() < 0.7
+    pieces.append((">\n" if inside else "", None))
+    for key, value, kind in picked_fields(rng):
+        said = references(rng, value)
+        if inside:
+            pieces += [(f"  <{key}>", None), (said, kind), (f"</{key}>\n", None)]
+        else:
+            pieces += [(f' {key}="', None), (said, kind), ('"', None)]
+    return [*pieces, ("</paciente>" if inside else "/>", None)]
+
+
+def tiss(rng: random.Random) -> list[Piece]:
+    """The patient of a guide of ANS."""
+    values = person(rng).values
+    return [
+        ("<ans:dadosBeneficiario>\n<ans:numeroCarteira>", None), (number(rng, rng.randrange(9, 17)), "record"),
+        ("</ans:numeroCarteira>\n<ans:atendimentoRN>N</ans:atendimentoRN>\n<ans:nomeBeneficiario>", None),
+        (references(rng, values["name"]), "name"), ("</ans:nomeBeneficiario>\n<ans:numeroCNS>", None),
+        (values["cns"], "cns"), ("</ans:numeroCNS>\n</ans:dadosBeneficiario>", None),
+    ]  # fmt: skip
+
+
+def fhir(rng: random.Random) -> list[Piece]:
+    """A patient of RNDS: the name in parts or as a text, the number before its system or behind it."""
+    who = person(rng)
+    values, base = who.values, "http://rnds.saude.gov.br/fhir/r4/NamingSystem/"
+    pieces: list[Piece] = [('{"resourceType": "Patient", "identifier": [', None)]
+    for at, kind in enumerate(("cpf", "cns")):
+        system, comma = f'"system": "{base}{kind}"', ", " if at else ""
+        if rng.random() < 0.5:
+            pieces += [(f'{comma}{{{system}, "value": "', None), (values[kind], kind), ('"}', None)]
+        else:
+            pieces += [(f'{comma}{{"value": "', None), (values[kind], kind), (f'", {system}}}', None)]
+    if rng.random() < 0.5:
+        first, last = json.dumps(who.first)[1:-1], json.dumps(who.last)[1:-1]
+        pieces += [('], "name": [{"use": "official", "family": "', None), (last, "name")]
+        pieces += [('", "given": ["', None), (first, "name"), ('"]}]', None)]
+    else:
+        pieces += [('], "name": [{"use": "official", "text": "', None), (values["name"], "name"), ('"}]', None)]
+    pieces += [(', "telecom": [{"system": "phone", "value": "', None), (values["phone"], "phone"), ('"}]', None)]
+    return [*pieces, (', "gender": "female", "birthDate": "', None), (values["birth_date"], "birth_date"), ('"}', None)]
+
+
+def hl7(rng: random.Random) -> list[Piece]:
+    """An admission with its patient and next of kin."""
+    who, end = person(rng), rng.choice(("\r", "\n", "\r\n"))
+    values, kin = who.values, f"{rng.choice(LAST)}^{rng.choice(FIRST)}"
+    return [
+        (f"MSH|^~\\&|ADT|HOSP|LAB|HOSP|20240312143500||ADT^A01|{number(rng, 5)}|P|2.5{end}PID|1||", None),
+        (values["record"], "record"), ("^^^HOSP^MR||", None),
+        (f"{who.last}^{who.first.replace(' ', '^', 1)}", "name"), ("||", None),
+        (values["birth_date"].replace("-", ""), "birth_date"), ("|F|||R. Sete, 45^^RECIFE^PE^", None),
+        (f"{number(rng, 5)}-{number(rng, 3)}", "cep"), ("||", None), (values["phone"], "phone"),
+        (f"{end}NK1|1|", None), (kin, "name"), (f"|MTH{end}PV1|1|I|UTI^07{end}OBX|1|NM|K^Potassio||6.1|mmol/L", None),
+    ]  # fmt: skip
+
+
+def dicom(rng: random.Random) -> list[Piece]:
+    """A dump of DCMTK or of pydicom."""
+    who = person(rng)
+    name, record = f"{who.last}^{who.first}".replace("'", ""), who.values["record"]
+    born = who.values["birth_date"].replace("-", "")
+    if rng.random() < 0.5:
+        return [
+            ("(0008,0060) CS [CT]  #   2, 1 Modality\n(0010,0010) PN [", None), (name, "name"),
+            ("]  #  16, 1 PatientName\n(0010,0020) LO [", None), (record, "record"),
+            ("]  #   6, 1 PatientID\n(0010,0030) DA [", None), (born, "birth_date"), ("] #  8, 1\n", None),
+        ]  # fmt: skip
+    return [
+        ("(0008, 0060) Modality                            CS: 'CT'\n(0010, 0010) Patient's Name", None),
+        (" " * 22 + "PN: '", None), (name, "name"), ("'\n(0010, 0020) Patient ID" + " " * 26 + "LO: '", None),
+        (record, "record"), ("'\n(0010, 0030) Patient's Birth Date                DA: '", None),
+        (born, "birth_date"), ("'\n", None),
+    ]  # fmt: skip
+
+
+EXPORTS = (json_export, json_export, yaml_export, table_export, table_export, xml_export, tiss, fhir, hl7, dicom)
+
+
+def export(rng: random.Random) -> Sample:
+    """An export or a message with patients in it."""
+    return assembled(rng.choice(EXPORTS)(rng))
+
+
+def harmless_export(rng: random.Random) -> Sample:
+    """An export or a message that identifies nobody."""
+    value, code = f"{rng.randrange(1, 30)}.{rng.randrange(10)}", number(rng, 8)
+    day = f"2024-{rng.randrange(1, 13):02d}-{rng.randrange(1, 29):02d}"
+    texts = (
+        f'{{"nm_exame": "Pot\\u00e1ssio s\\u00e9rico", "vl_resultado": {value}, '
+        f'"dt_coleta": "{day}", "cd_exame": {code}}}',
+        f'{{"medicamento": {{"nome": "dipirona", "dose": "1 g"}}, "nr_lote": "{code}", "dt_validade": "{day}"}}',
+        '{"nome_paciente": null, "nomeMae": "NAO INFORMADO", "cpfPaciente": "", "dataNascimento": null}',
+        '{"nm_paciente": "IGNORADO", "nm_mae": "SEM NOME", "telefone": "nao informado"}',
+        f"cd_exame;nm_exame;vl_resultado;dt_coleta\n{code};CREATININA SERICA;{value};{day}\n",
+        f"nm_setor,nm_leito,qt_pacientes\nUTI ADULTO,BOX,{rng.randrange(99)}\n",
+        f"| ds_exame | vl_resultado |\n|---|---|\n| Ureia serica | {value} |\n",
+        f"<exame><codigo>{code}</codigo><nome>hemograma</nome><data>{day}</data><valor>{value}</valor></exame>",
+        f"<ans:registroANS>{code[:6]}</ans:registroANS><ans:codigoProcedimento>{code}</ans:codigoProcedimento>",
+        f"OBX|1|NM|2823-3^Potassio^LN||{value}|mmol/L|3.5-5.1|H|||F|||20240312143500",
+        f"OBR|1|||58410-2^Hemograma^LN|||{day.replace('-', '')}0800\nNTE|1||amostra hemolisada",
+        f'{{"resourceType": "Observation", "status": "final", "valueQuantity": {{"value": {value}, "unit": "mg/dL"}}}}',
+        f"(0008,0020) DA [{day.replace('-', '')}]  # 8, 1 StudyDate\n(0018,0050) DS [1.25]  # SliceThickness",
+        "name: sepse\nversion: 2\ninputs:\n  - nome_paciente\n  - data_nascimento\nmodel: gemini-2.5-flash",
+        '{"type": "object", "properties": {"nome_paciente": {"type": "string"}, "cpf": {"type": "string"}}}',
+        "SELECT p.nm_paciente, p.dt_nascimento, a.cd_atendimento FROM paciente p JOIN atendime a USING (cd_paciente)",
+        "const nomePaciente = dados.nome; const cpfPaciente = limpar(dados.cpf);",
+        r"C:\nome\telefone\notas.txt e \\servidor\pacientes\uti; regex \d{3}\.\d{3}",
+        "Caf&eacute; com leite &amp; p&atilde;o; SpO&#8322; &lt; 90%",
+    )
+    return Sample(rng.choice(texts))
+
+
+SHARE = 0.2
+
+
 def corpora(seed: int = SEED, size: int = TEXTS) -> tuple[list[Sample], list[Sample]]:
     """The texts with identifiers, and those without."""
     rng = random.Random(seed)
-    return [positive(rng) for _ in range(size)], [negative(rng) for _ in range(size)]
+    with_some = [export(rng) if rng.random() < SHARE else positive(rng) for _ in range(size)]
+    without = [harmless_export(rng) if rng.random() < SHARE else negative(rng) for _ in range(size)]
+    return with_some, without
 
 
 # --- measurement ---
@@ -708,8 +968,7 @@ def table(figures: Figures, megabytes: float) -> str:
     """The figures in Markdown."""
     lines = ["| kind | written | found | recall |", "|---|--:|--:|--:|"]
     lines += [
-        f"| {kind} | {figures.written[kind]} | {figures.found[kind]} | {figures.recall(kind):.1%} |"
-        for kind in STRUCTURED
+        f"| {kind} | {figures.written[kind]} | {figures.found[kind]} | {figures.recall(kind):.1%} |" for kind in KINDS
     ]
     lines += [f"| all | {figures.written.total()} | {figures.found.total()} | {figures.recall():.1%} |", ""]
     lines += [

@@ -1,8 +1,9 @@
 """Find what identifies a person in a text: documents, phones, addresses, dates of birth, records, and names it is told.
 
-It knows shapes, check digits and labels as Brazilians write them, and the private values that come with a request. It
-knows no name that nobody labelled or told it, and it decides nothing: what is to be done about a finding is not its
-matter. Every pattern is bounded, so that the time grows with the length of the text and no faster.
+It knows shapes, check digits and labels as Brazilians write them, the keys and places of exports and messages, and the
+private values that come with a request. It knows no name that nobody labelled or told it, and it decides nothing: what
+is to be done about a finding is not its matter. Every pattern is bounded, so that the time grows with the length of the
+text and no faster.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 
 from gemx.gateway.identifiers.births import aged
 from gemx.gateway.identifiers.digits import cns_is_valid, cpf_is_valid
+from gemx.gateway.identifiers.exports import keyed
 from gemx.gateway.identifiers.labels import labelled
 from gemx.gateway.identifiers.names import named
 from gemx.gateway.identifiers.page import Hit, Kind, fold
@@ -37,11 +39,16 @@ def find(text: str, private: Sequence[tuple[str, str]] = ()) -> list[Found]:
     `private` holds what the request knows of its patient, as (kind, value), the kinds being `name`, `bed` and `record`.
     Where two findings overlap they become one, of the more certain kind.
     """
+    from gemx.gateway.identifiers.messages import placed  # its patterns take a while, and only a search needs them
+
     page = fold(text)
     hits = [*shaped(page), *emails(page), *labelled(page), *columns(page), *aged(page), *named(page)]
+    hits += [*keyed(page), *placed(page)]
     for kind, value in private:
         hits += told(page, kind, value)
-    return [Found(hit.kind, *page.span(hit.start, hit.end)) for hit in _merged(hits)]
+    # Of the text, where one character may be several of the page: there they may overlap that did not.
+    of_text = (Hit(hit.kind, *page.span(hit.start, hit.end), hit.certainty) for hit in hits)
+    return [Found(hit.kind, hit.start, hit.end) for hit in _merged(of_text)]
 
 
 def _merged(hits: Iterable[Hit]) -> list[Hit]:

@@ -16,7 +16,7 @@ _NOT_NAME = (
     r"registro|reg|atend\w*|conv\w*|unidade|setor|medico|dr|dra|cor|raca|sus|anos|diagn\w*|quarto|enf\w*|uti|has|dm|dpoc|"
     r"responsavel|internad[oa]|admitid[oa])(?![A-Za-z]))"
 )
-_WORD = rf"{_NOT_NAME}[A-Z][A-Za-z'-]{{1,30}}"
+_WORD = rf"{_NOT_NAME}[A-Z](?:[A-Za-z]|['-](?=[A-Za-z])){{1,30}}"
 _PARTICLE = r"(?:(?i:d[aeo]s?|e|del|di|van|von) {1,2})"
 _NAME = rf"(?P<value>{_WORD}(?: {{1,2}}{_PARTICLE}{{0,2}}(?:{_WORD}|[A-Z]\.)){{1,7}})"
 _ANY_CASE = (

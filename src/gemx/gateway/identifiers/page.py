@@ -1,4 +1,4 @@
-"""A text folded to plain characters, without accents, case and typography, and what was found in it.
+"""A text folded to plain characters, without escapes, accents, case and typography, and what was found in it.
 
 It knows where each folded character was in the text, and nothing of what identifies a person.
 """
@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from gemx.gateway.identifiers.escapes import decode
+
 Kind = Literal["cpf", "cns", "rg", "phone", "cep", "email", "birth_date", "record", "name", "bed"]
 
 
@@ -20,12 +22,13 @@ class Page:
     cased: str
     lower: str
     starts: Sequence[int] | None  # where each folded character was in the text; None where nothing moved
+    ends: Sequence[int] | None  # and where its escape ended; None where there are no escapes
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """Offsets of the original text; accents that follow the last character belong to it."""
         if self.starts is None:
             return start, end
-        return self.starts[start], max(self.starts[end], self.starts[end - 1] + 1)
+        return self.starts[start], max(self.starts[end], self.ends[end - 1] if self.ends else self.starts[end - 1] + 1)
 
 
 @dataclass(frozen=True)
@@ -59,13 +62,19 @@ _SAME = {
 
 def fold(text: str) -> Page:
     """The text as a page."""
-    table = {ord(char): _plain(char) for char in set(text)}
-    cased = text.translate(table)
-    starts = None
+    unescaped = decode(text)
+    source, starts, ends = (unescaped.text, unescaped.starts, unescaped.ends) if unescaped else (text, None, None)
+    table = {ord(char): _plain(char) for char in set(source)}
+    if "\n" not in source:  # the segments of HL7
+        table[ord("\r")] = "\n"
+    cased = source.translate(table)
     if any(len(plain) != 1 for plain in table.values()):
-        starts = [at for at, char in enumerate(text) for _ in table[ord(char)]]
+        places = [at for at, char in enumerate(source) for _ in table[ord(char)]]
+        starts = [starts[at] for at in places] if starts else places
+        ends = [ends[at] for at in places] if ends else None
+    if starts is not None:
         starts.append(len(text))
-    return Page(cased, cased.lower(), starts)
+    return Page(cased, cased.lower(), starts, ends)
 
 
 def _plain(char: str) -> str:

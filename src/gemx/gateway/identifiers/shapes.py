@@ -115,12 +115,18 @@ _SHAPES = (
 )
 
 
+# Eight digits that may be of one number: none of the shapes has fewer, and text without them is passed over at once.
+_CLUSTER = re.compile(r"[0-9](?:[\s().,/_*x+-]{0,8}+[0-9]){7,}+")
+
+
 def shaped(page: Page) -> Iterator[Hit]:
     """Numbers that are what they are by their shape, their check digits or the address before them."""
-    for shape in _SHAPES:
-        for match in shape.pattern.finditer(page.lower):
-            if shape.test(page, match):
-                yield Hit(shape.kind, match.start(), match.end(), shape.certainty)
+    for cluster in _CLUSTER.finditer(page.lower):
+        start, end = max(0, cluster.start() - 4), cluster.end() + 3
+        for shape in _SHAPES:
+            for match in shape.pattern.finditer(page.lower, start, end):
+                if shape.test(page, match):
+                    yield Hit(shape.kind, match.start(), match.end(), shape.certainty)
 
 
 _AT = re.compile(r"@|(?<=[a-z0-9]) ?[\[(] ?(?:arroba|at) ?[\])] ?(?=[a-z0-9])|(?<=[a-z0-9]) (?:arroba|at) (?=[a-z0-9])")
