@@ -8,165 +8,95 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from gemx import library, places, strict_json
-from gemx.errors import ConfigError, InvalidFileError, Problem
+from gemx import configuration, library, places
+from gemx.configuration import (
+    Config,
+    EndpointConfig,
+    Guard,
+    KeySource,
+    LimitConfig,
+    ModelName,
+    Network,
+    RetryConfig,
+    RoutesConfig,
+    SchemaMode,
+    Temperature,
+    Timeout,
+)
+from gemx.errors import ConfigError
 from gemx.library import Line, YamlModel
+
+__all__ = [
+    "Config",
+    "EndpointConfig",
+    "Guard",
+    "KeySource",
+    "LimitConfig",
+    "Network",
+    "Profile",
+    "RetryConfig",
+    "RoutesConfig",
+    "SchemaMode",
+    "Setting",
+    "Settings",
+    "load",
+    "load_config",
+    "load_profile",
+]
 
 PROFILE_HEADER = "profile/v1"
 DEFAULT_TIMEOUT = 300.0
 
+load_config = configuration.load
+
 Thinking = Literal["minimal", "low", "medium", "high"]
-SchemaMode = Literal["json_schema", "json_object", "guided_json", "none"]
-Temperature = Annotated[float, Field(ge=0, le=2)]
-Timeout = Annotated[float, Field(gt=0, le=86_400)]
-ModelName = Annotated[str, Field(min_length=1, max_length=300)]
-Guard = Literal["off", "warn", "mask", "block"]
-Network = Literal["machine", "site", "any"]
-Dollars = Annotated[float, Field(gt=0, le=1_000_000)]
+Instruction = Annotated[str, Field(min_length=1, max_length=20_000, pattern=r"\S")]
+Language = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$", max_length=35)]
+
+# What holds where neither config.json nor a profile says anything.
+DEFAULTS: Mapping[str, Any] = {"timeout": DEFAULT_TIMEOUT, "guard": "warn", "network": "any", "concurrency": 20}
+
+# What models know better by name than by tag.
+_LANGUAGES = {
+    "pt-BR": "Brazilian Portuguese",
+    "pt-PT": "European Portuguese",
+    "pt": "Portuguese",
+    "en": "English",
+    "es": "Spanish",
+    "fr": "French",
+    "de": "German",
+    "it": "Italian",
+}
 
 
-def _known_zone(name: str) -> str:
-    from zoneinfo import ZoneInfo
-
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError) as exc:
-        raise ValueError(f"{name!r} is no time zone; for example America/Sao_Paulo") from exc
-    return name
-
-
-TimeZone = Annotated[str, AfterValidator(_known_zone)]
-
-
-class _Json(BaseModel):
-    # What was found is not quoted in an error: it may be a key, written in the wrong place.
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
-
-
-class EndpointConfig(_Json):
-    """An OpenAI-compatible endpoint: where it is, its model, how it takes a schema, and whether it is on site.
-
-    `reasoning` says that it takes `reasoning_effort`; `headers` are sent along, and hold no secret.
-    """
-
-    base_url: Annotated[str, Field(pattern=r"^https?://\S+$")]
-    model: ModelName | None = None
-    schema_mode: SchemaMode = Field(default="json_schema", alias="schema")
-    site: bool = False
-    reasoning: bool = False
-    headers: dict[str, str] = {}
-    api_key: KeySource | None = None
-
-
-class KeySource(_Json):
-    """Where a key is read: a variable, the output of a command (an argument list), or a file. Never the key itself."""
-
-    env: Annotated[str, Field(min_length=1)] | None = None
-    file: Annotated[str, Field(min_length=1)] | None = None
-    command: Annotated[list[str], Field(min_length=1)] | None = None
-
-
-class AuditConfig(_Json):
-    """What the audit keeps of the texts: nothing, or keyed hashes."""
-
-    content: Literal["none", "hash"] = "hash"
-
-
-class HistoryConfig(_Json):
-    """For how many days the texts of results are kept; 0 keeps none."""
-
-    keep: Annotated[int, Field(ge=0, le=36_500)] = 30
-
-
-class AutomationsConfig(_Json):
-    """The guard of automations towards the cloud; `mask` is at the user's own risk."""
-
-    guard: Literal["mask", "block"] = "block"
-
-
-class BudgetConfig(_Json):
-    """Caps in US dollars: of one command, of a day and of a month in the configured time zone."""
-
-    command: Dollars | None = None
-    daily: Dollars | None = None
-    monthly: Dollars | None = None
-
-
-class LimitConfig(_Json):
-    """What a provider allows in a minute: requests and tokens."""
-
-    rpm: Annotated[int, Field(ge=1)] | None = None
-    tpm: Annotated[int, Field(ge=1)] | None = None
-
-
-class RetryConfig(_Json):
-    """How a call that failed for a while is tried again: `max_attempts` counts the first; the rest are seconds.
-
-    The wait before try n is drawn from nought to `initial` * `factor` ** (n - 2), at most `max_interval`.
-    """
-
-    max_attempts: Annotated[int, Field(ge=1, le=100)] = 5
-    initial: Annotated[float, Field(gt=0, le=3600)] = 1.0
-    factor: Annotated[float, Field(ge=1, le=100)] = 2.0
-    max_interval: Annotated[float, Field(gt=0, le=3600)] = 60.0
-    max_elapsed: Annotated[float, Field(gt=0, le=86_400)] = 600.0
-
-
-class RoutesConfig(_Json):
-    """The model of each task; a request of more than `long_above` tokens is long."""
-
-    text: ModelName | None = None
-    image: ModelName | None = None
-    audio: ModelName | None = None
-    long: ModelName | None = None
-    long_above: Annotated[int, Field(ge=1)] = 100_000
-
-
-class Config(_Json):
-    """The user's config.json."""
-
-    model: ModelName | None = None
-    profile: str | None = None
-    allow_cloud: bool = False
-    routes: RoutesConfig = RoutesConfig()
-    fallback: list[ModelName] | None = None
-    guard: Guard | None = None
-    automations: AutomationsConfig = AutomationsConfig()
-    network: Network | None = None
-    budget: BudgetConfig = BudgetConfig()
-    limits: dict[str, LimitConfig] = {}
-    project: Annotated[str, Field(min_length=1, max_length=100)] | None = None
-    concurrency: Annotated[int, Field(ge=1, le=1000)] | None = None
-    retry: RetryConfig = RetryConfig()
-    timezone: TimeZone | None = None
-    timeout: Timeout | None = None
-    temperature: Temperature | None = None
-    max_output_tokens: Annotated[int, Field(ge=1)] | None = None
-    endpoints: dict[str, EndpointConfig] = {}
-    keys: dict[Literal["gemini"], KeySource] = {}
-    audit: AuditConfig = AuditConfig()
-    history: HistoryConfig = HistoryConfig()
+def _said(text: str) -> Any:
+    return Field(default=None, description=text)
 
 
 class Profile(YamlModel):
-    """A named set of choices."""
+    """A named set of choices.
+
+    `persona` (who the model is), `system` (what it heeds) and `language` (a BCP 47 tag, such as pt-BR) make the system
+    instruction together.
+    """
 
     gemx: Literal["profile/v1"]
-    title: Line
-    model: ModelName | None = None
-    temperature: Temperature | None = None
-    max_output_tokens: Annotated[int, Field(ge=1)] | None = None
-    thinking: Thinking | None = None
-    timeout: Timeout | None = None
-    system: Line | None = None
-    guard: Guard | None = None
-    network: Network | None = None
-    fallback: list[ModelName] | None = None
+    title: Annotated[Line, Field(description="what a person reads in lists")]
+    model: ModelName | None = _said("the model: gemini:NAME, gguf:NAME, openai:NAME or extractive")
+    temperature: Temperature | None = _said("how freely a model phrases, from 0 to 2")
+    max_output_tokens: Annotated[int, Field(ge=1)] | None = _said("the longest answer, in tokens")
+    thinking: Thinking | None = _said("how long a model thinks before it answers")
+    timeout: Timeout | None = _said("the time for a whole command, in seconds")
+    persona: Instruction | None = _said("who the model is")
+    system: Instruction | None = _said("what it heeds")
+    language: Language | None = _said("the language of its answers, a BCP 47 tag such as pt-BR")
+    guard: Guard | None = _said("what is done about identifiers; the strictest holds")
+    network: Network | None = _said("how far data may go; the narrowest holds")
+    fallback: list[ModelName] | None = _said("models that take over, in order, where the chosen one fails")
 
 
 @dataclass(frozen=True)
@@ -186,7 +116,7 @@ class Settings:
         self.profile_name = profile_name
 
     def resolve(self, name: str, flag: Any = None) -> Setting:
-        """The value of `model`, `temperature`, `max_output_tokens`, `thinking`, `timeout` or `system`."""
+        """The value of a setting that config.json or a profile may hold, such as `model`, `timeout` or `system`."""
         if flag is not None:
             return Setting(flag, "flag")
         variable = f"GEMX_{name.upper()}"
@@ -198,12 +128,39 @@ class Settings:
             return Setting(value, "config.json")
         return Setting(DEFAULT_TIMEOUT if name == "timeout" else None, "default")
 
+    def instruction(self, flag: str | None = None) -> str | None:
+        """The system instruction: of a flag or a template, else of the profile; its persona and language always."""
+        profile = self.profile
+        system = self.resolve("system", flag).value
+        return composed(system, profile.persona if profile else None, profile.language if profile else None)
+
+
+def composed(system: str | None, persona: str | None = None, language: str | None = None) -> str | None:
+    """The system instruction of its three parts, each a paragraph; None where there are none."""
+    said = f"Answer in {named_language(language)}." if language else ""
+    parts = [part.strip() for part in (persona, system, said) if part and part.strip()]
+    return "\n\n".join(parts) or None
+
+
+def named_language(tag: str) -> str:
+    """A language as a model is told of it: its name and tag, or the tag alone."""
+    names = {key.lower(): name for key, name in _LANGUAGES.items()}
+    name = names.get(tag.lower()) or names.get(tag.lower().partition("-")[0])
+    return f"{name} ({tag})" if name else f"the language of the tag {tag}"
+
 
 def load(profile: str | None = None) -> Settings:
     """Read config.json and the profile of the flag, of GEMX_PROFILE or of the config. Raises ConfigError."""
-    config = load_config(places.config_file())
+    config = configuration.load(places.config_file())
     name = profile or _named_profile(os.environ.get("GEMX_PROFILE") or config.profile)
     return Settings(config, load_profile(name) if name else None, name)
+
+
+def profile_source(resolved: Settings) -> str:
+    """Where the name of the profile came from; only of settings that were loaded without a flag."""
+    if os.environ.get("GEMX_PROFILE"):
+        return "GEMX_PROFILE"
+    return "config.json" if resolved.config.profile else "default"
 
 
 def _named_profile(name: str | None) -> str | None:
@@ -213,49 +170,15 @@ def _named_profile(name: str | None) -> str | None:
     return name
 
 
+def check_profile(name: str) -> None:
+    """Raise ConfigError on a profile that config.json or the environment cannot name, or that is not valid."""
+    load_profile(_named_profile(name) or name)
+
+
 def load_profile(name: str) -> Profile:
     """A profile by name. Raises NotFoundError or InvalidFileError."""
     profile, _ = library.load(library.find("profiles", name).path, Profile, PROFILE_HEADER)
     return profile
-
-
-def load_config(path: Path) -> Config:
-    """The configuration, or the defaults where there is no file. Raises InvalidFileError."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return Config()
-    except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"cannot read {path}: {exc}") from exc
-    try:
-        return Config.model_validate(_floats(strict_json.loads(text)))
-    except ValidationError as exc:
-        raise InvalidFileError([_problem(path, error) for error in exc.errors(include_url=False)]) from exc
-    except ValueError as exc:
-        line, column = getattr(exc, "lineno", 1), getattr(exc, "colno", 1)
-        raise InvalidFileError([Problem(path, line, column, f"not JSON: {exc}")]) from exc
-
-
-def _floats(value: Any) -> Any:
-    from decimal import Decimal
-
-    if isinstance(value, Mapping):
-        return {key: _floats(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType]
-    return float(value) if isinstance(value, Decimal) else value
-
-
-def _problem(path: Path, error: Any) -> Problem:
-    where = ".".join(str(part) for part in error["loc"])
-    if error["type"] == "extra_forbidden":
-        near = library.suggest(str(error["loc"][-1]), _known_keys())
-        return Problem(path, 0, 0, f"unknown key {where}{near}")
-    return Problem(path, 0, 0, f"{where}: {error['msg']}" if where else error["msg"])
-
-
-def _known_keys() -> list[str]:
-    models = (Config, EndpointConfig, KeySource, AuditConfig, HistoryConfig, AutomationsConfig, BudgetConfig)
-    models += (LimitConfig, RetryConfig, RoutesConfig)
-    return [field.alias or name for model in models for name, field in model.model_fields.items()]
 
 
 def _from_environment(name: str, variable: str) -> Any:
@@ -269,6 +192,3 @@ def _from_environment(name: str, variable: str) -> Any:
     if not 0 < seconds <= 86_400:
         raise ConfigError(f"{variable}={text!r} is not a number of seconds", hint="for example 120")
     return seconds
-
-
-EndpointConfig.model_rebuild()

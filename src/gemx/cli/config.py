@@ -1,4 +1,4 @@
-"""`gemx config`: store and remove API keys. A key is typed or piped, never an argument, and never printed."""
+"""`gemx config`: its commands, and `set-key`: a key is typed or piped, never an argument, and never printed."""
 
 from __future__ import annotations
 
@@ -7,13 +7,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gemx.cli import options, output
+from gemx.cli import completion, config_pages, config_settings, options, output
 from gemx.errors import InputError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from gemx.keys import Owner, Stored
 
-app = typer.Typer(no_args_is_help=True, help="Store and remove API keys.")
+app = typer.Typer(no_args_is_help=True, help="Settings of config.json: read, change, edit, check; and API keys.")
+app.command("get")(config_settings.get)
+# A negative number is a value, and not an option.
+app.command("set", context_settings={"ignore_unknown_options": True})(config_settings.set_)
+app.command("unset")(config_settings.unset)
+app.command("list")(config_settings.list_)
+app.command("edit")(config_pages.edit)
+app.command("path")(config_pages.path)
+app.command("validate")(config_pages.validate)
+app.command("schema")(config_pages.schema)
 
 # Against a stream that never ends; no key is that long.
 _MOST_CHARACTERS = 16_384
@@ -23,7 +32,12 @@ _MOST_CHARACTERS = 16_384
 @app.command("set-key", context_settings={"allow_extra_args": True})
 def set_key(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="gemini, or the name of an endpoint of config.json.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="gemini, or the name of an endpoint of config.json.", autocompletion=completion.owners
+        ),
+    ],
     in_file: Annotated[
         bool, typer.Option("--file", help="Store it in a file (mode 0600), even where there is a keyring.")
     ] = False,
