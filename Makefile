@@ -14,6 +14,7 @@ test: $(VENV)/.dev ## every test, real llama.cpp included
 check: $(VENV)/.dev lint types layers ## what must hold before a change lands
 	$(BIN)/python docs/generate_commands.py --check
 	$(BIN)/python docs/generate_safety.py --check
+	$(BIN)/python docs/generate_configuration.py --check
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/.dev
@@ -39,9 +40,10 @@ bench: $(VENV)/.dev ## start-up against `import typer`; the door against a bare 
 	$(BIN)/python benchmarks/identifiers.py
 	$(BIN)/python benchmarks/verification.py
 
-docs: $(VENV)/.dev ## write the command reference, the tables of docs/safety.md and the picture of the README
+docs: $(VENV)/.dev ## write the command reference, the tables of docs/safety.md and docs/configuration.md, its schema and the picture of the README
 	$(BIN)/python docs/generate_commands.py
 	$(BIN)/python docs/generate_safety.py
+	$(BIN)/python docs/generate_configuration.py
 	$(BIN)/python docs/generate_picture.py
 
 clean:

@@ -49,7 +49,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
             def now(cls, tz: Any = None) -> Any:
                 return at
 
-        monkeypatch.setattr(history, "datetime", Fixed)
+        monkeypatch.setattr("gemx.history.entry.datetime", Fixed)
+        monkeypatch.setattr("gemx.history.store.datetime", Fixed)
 
     return to
 

@@ -380,7 +380,7 @@ def values_huge(source: Source) -> Iterator[Mutant]:
         for location in _some(source, pattern, _places(source, pattern), 1):
             yield from (_replaced(source, "huge", location, value) for value in values)
     for location in _some(source, "long", _places(source, LINES), 3):
-        most = 2_000_000 if source.kind == "template" else 1_100
+        most = {"template": 2_000_000, "profile": 20_001}.get(source.kind, 1_100)
         yield _replaced(source, "long", location, "x" * most)
     for location in _places(source, "inputs.idade inputs.pas inputs.fc inputs.creatinina"):
         yield from (_replaced(source, "impossible", location, value) for value in (99_999, -1, "1.000", "7e", "64 kg"))

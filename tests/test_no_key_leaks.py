@@ -306,7 +306,7 @@ def test_a_keyring_that_hangs_costs_six_seconds_at_most(planted: Planted) -> Non
 def test_the_check_of_every_test_finds_a_key(run_gemx: RunGemx, fake_gemini: FakeGemini, tmp_path: Path) -> None:
     fake_gemini.reply_text(planted_keys.FILED)
     with pytest.raises(AssertionError, match="a key was printed"):
-        run_gemx("gen", *GEMINI, "Oi")
+        run_gemx("gen", *GEMINI, "Oi", "--no-history")
     hidden = tmp_path / "hidden" / "deep" / "file.db"
     hidden.parent.mkdir(parents=True)
     hidden.write_bytes(b"\xff\x00" + planted_keys.HEADER.encode() + b"\x00")

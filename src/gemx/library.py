@@ -109,19 +109,26 @@ def find(kind: Kind, name: str) -> Found:
 
 def listing(kind: Kind) -> list[Found]:
     """Every file of a kind, by name; a current folder's file hides the user's, and that one the shipped one."""
+    return [found[0] for found in shelves(kind)]
+
+
+def shelves(kind: Kind) -> list[tuple[Found, ...]]:
+    """Every name of a kind, in order, with all files of that name: the one that is used, then those that it hides."""
     folders: list[tuple[Literal["folder", "user", "gemx"], Path]] = [
-        ("gemx", places.shipped(kind)),
         ("user", places.config_dir() / kind),
+        ("gemx", places.shipped(kind)),
     ]
     if kind in _FROM_CURRENT_FOLDER:
-        folders.append(("folder", Path(kind)))
-    known: dict[str, Found] = {}
+        folders.insert(0, ("folder", Path(kind)))
+    known: dict[str, dict[Path, Found]] = {}
     for origin, folder in folders:
-        for path in _yaml_files(folder):
+        # Of NAME.yml and NAME.yaml in one folder, the last in order is used.
+        for path in reversed(_yaml_files(folder)):
             if kind == "automations" and path.stem in NOT_AUTOMATIONS:
                 continue
-            known[path.stem] = Found(path.stem, path, "gemx" if _is_shipped(kind, path) else origin)
-    return [known[name] for name in sorted(known)]
+            found = Found(path.stem, path, "gemx" if _is_shipped(kind, path) else origin)
+            known.setdefault(path.stem, {}).setdefault(path.resolve(), found)
+    return [tuple(known[name].values()) for name in sorted(known)]
 
 
 def shipped_names(kind: Kind) -> list[str]:

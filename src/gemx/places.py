@@ -95,8 +95,11 @@ def ensure_private_dir(path: Path) -> Path:
     return path
 
 
-def write_private(path: Path, data: bytes) -> None:
-    """Write a file that only the user can read, whole or not at all; its folder is there. Raises StorageError."""
+def write_private(path: Path, data: bytes, *, new: bool = False) -> None:
+    """Write a file that only the user can read, whole or not at all; its folder is there.
+
+    With `new` it must not be there yet. Raises StorageError.
+    """
     import tempfile
 
     draft = ""
@@ -106,7 +109,11 @@ def write_private(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(descriptor)
-        Path(draft).replace(path)
+        if new:
+            path.hardlink_to(draft)
+            Path(draft).unlink()
+        else:
+            Path(draft).replace(path)
     except BaseException as exc:
         if draft:
             Path(draft).unlink(missing_ok=True)

@@ -13,7 +13,7 @@ _SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\
 
 def printable(text: str) -> str:
     """The text without escape sequences, control characters and invisible ones, such as direction overrides."""
-    if text.isprintable():
+    if text.replace("\n", "").replace("\t", "").isprintable():
         return text
     return "".join(
         char for char in _SEQUENCE.sub("", text) if char in _KEPT or unicodedata.category(char) not in _INVISIBLE

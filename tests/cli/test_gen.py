@@ -141,6 +141,20 @@ def test_a_schema_is_asked_for_and_checked(run_gemx: Run, fake_gemini: FakeGemin
     assert told.json["data"]["value"] == {"pam": 57}
 
 
+def test_a_schema_in_the_short_form(run_gemx: Run, fake_gemini: FakeGemini, workdir: Path) -> None:
+    fake_gemini.reply_json({"pam": 57, "conduta": "volume"})
+    done = run_gemx("gen", "PAM?", "--schema", "pam float, conduta: uma frase", *MODEL)
+    assert (done.code, json.loads(done.out)) == (0, {"pam": 57, "conduta": "volume"})
+    assert fake_gemini.last.body["generationConfig"]["responseJsonSchema"] == {
+        "type": "object",
+        "properties": {"pam": {"type": "number"}, "conduta": {"type": "string", "description": "uma frase"}},
+        "required": ["pam", "conduta"],
+        "additionalProperties": False,
+    }
+    fake_gemini.reply_json({"pam": 57})
+    assert run_gemx("gen", "PAM?", "--schema", "pam float, conduta: uma frase", *MODEL).code == 6
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -372,6 +386,7 @@ def test_escape_sequences_of_a_model_are_taken_out(
         ("gen", "Oi", *MODEL, "--nada"),
         ("gen", "Oi", "a mais", *MODEL),
         ("gen", "Oi", *MODEL, "--repair", "1"),
+        ("gen", "Oi", *MODEL, "--schema", "nome, idade inteiro"),
         ("gen", "-", "-f", "-", *MODEL),
         ("gen", "Oi", "-f", "-", "-f", "-", *MODEL),
         ("gen", "Oi", *MODEL, "-o", "seed=1", "-o", "seed=2"),

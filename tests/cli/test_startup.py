@@ -39,9 +39,16 @@ COMMANDS = {
     "drugs": (["auto", "drugs", "noradrenalina"], ("rich", "jinja2", "jsonschema", "sqlite3")),
     "rules": (["auto", "rules"], ("rich", "jinja2", "jsonschema", "sqlite3")),
     "set-key": (["config", "set-key", "gemini", "--remove"], ("rich", "jsonschema", "keyring", "jinja2", "sqlite3")),
+    "config list": (["config", "list"], ("rich", "jsonschema", "keyring", "jinja2", "sqlite3")),
+    "config set": (["config", "set", "timeout", "9"], ("rich", "jsonschema", "keyring", "jinja2", "sqlite3")),
+    "config schema": (["config", "schema"], ("rich", "jsonschema", "keyring", "jinja2", "sqlite3")),
+    "profiles list": (["profiles", "list"], ("rich", "jsonschema", "keyring", "jinja2", "sqlite3")),
     "gen": (["gen", "-m", "extractive", "pergunta"], ("rich", "jsonschema")),
+    "gen without history": (["gen", "-m", "extractive", "pergunta", "--no-history"], ("rich", "jsonschema")),
+    "history list": (["history", "list"], ("rich", "jsonschema", "jinja2")),
+    "history help": (["history", "--help"], ("yaml", "jinja2", "jsonschema")),
 }
-KEEP_HISTORY = ("run", "run in JSON", "verify")
+KEEP_HISTORY = ("run", "run in JSON", "verify", "gen")
 CODES = {"a wrong command": 2, "verify": 6, "verify without history": 6, "note": 3}
 
 SCRIPT = """

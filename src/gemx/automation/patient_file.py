@@ -18,10 +18,7 @@ def read(name: str) -> tuple[dict[str, Any], str | None]:
     Raises InputError where it holds no mapping.
     """
     path = STDIN if name == "-" else places.user_path(name)
-    part = documents.Text(documents.read_stdin()) if name == "-" else documents.read_file(path)
-    if not isinstance(part, documents.Text):
-        raise InputError(f"{path}: esperado um arquivo JSON ou YAML com os dados do paciente")
-    values: Any = _parse(part.text, path)
+    values: Any = _parse(documents.read_stdin() if name == "-" else documents.read_text(path), path)
     automation: str | None = None
     if isinstance(values, dict) and cast("Any", values).get("gemx") == CASE_HEADER:
         case = cast("dict[str, Any]", values)

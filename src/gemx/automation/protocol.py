@@ -107,11 +107,11 @@ def _passages(tree: Tree, automation: Automation, problems: list[Problem]) -> It
             problems.append(tree.problem(("knowledge", index), f"there is no knowledge/{stem}.md beside it or in gemx"))
             continue
         try:
-            part = documents.read_file(path)
+            text = documents.read_text(path)
         except InputError as exc:
             problems.append(Problem(path, 1, 1, exc.message))
             continue
-        sections = documents.passages(getattr(part, "text", ""), stem, str(path))
+        sections = documents.passages(text, stem, str(path))
         problems.extend(_passage_problems(path, sections))
         yield from sections
 

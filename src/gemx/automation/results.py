@@ -1,11 +1,10 @@
-"""A result as data for machines, and its keeping in the history. Prints nothing."""
+"""A result as data for machines, and as an entry of the history. Prints nothing."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
 
-from gemx import history
 from gemx.automation import view
 from gemx.automation.facts import Fact
 from gemx.automation.runner import Result
@@ -38,14 +37,8 @@ def data(result: Result) -> dict[str, Any]:
     }
 
 
-def keep(result: Result, days: int) -> None:
-    """Keep a result for so many days, and erase what is older; with 0 nothing is kept. Raises StorageError."""
-    if days:
-        history.add(_entry(result))
-    history.prune(days)
-
-
-def _entry(result: Result) -> Entry:
+def entry(result: Result) -> Entry:
+    """A result as the history keeps it."""
     run, made = result.run, datetime.now(UTC)
     request = run.request
     called = result.model is not None

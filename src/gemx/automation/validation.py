@@ -20,7 +20,7 @@ _VALIDATORS: dict[str, Callable[[Path], object]] = {
     vocabulary.HEADER: vocabulary.load_vocabulary,
     rules.HEADER: rules.load_rules,
     PROFILE_HEADER: lambda path: library.load(path, Profile, PROFILE_HEADER),
-    templates.HEADER: lambda path: library.load(path, templates.Template, templates.HEADER),
+    templates.HEADER: templates.load_file,
     prices.HEADER: prices.read,
 }
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from gemx.cli import options, output
-from gemx.errors import ContractError, GemxError, StorageError, TruncatedError, UsageError
+from gemx.cli import keeping, options, output
+from gemx.errors import ContractError, GemxError, TruncatedError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,11 +48,8 @@ def deliver(result: Result, format: Format | None, out: Path | None, *, as_json:
     from gemx.automation import results, view
 
     failures: list[GemxError] = [failure] if (failure := _failure(result)) else []
-    try:
-        if keep_days is not None:
-            results.keep(result, keep_days)
-    except StorageError as exc:
-        failures.append(exc)
+    if keep_days is not None:
+        failures += keeping.keep(results.entry(result), keep_days)
     exit_code = failures[-1].exit_code if failures else 0
     if as_json:
         errors = [output.described(each) for each in failures]

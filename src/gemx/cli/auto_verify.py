@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from gemx.cli import auto_patient, auto_result, options, output
-from gemx.errors import InputError, UsageError
+from gemx.errors import UsageError
 
 
 def verify(
@@ -72,10 +72,7 @@ def _answer(name: str) -> str:
     """The answer's text: of a file, of stdin, or out of an envelope that `auto run --json` printed."""
     from gemx import documents, places
 
-    part = documents.Text(documents.read_stdin()) if name == "-" else documents.read_file(places.user_path(name))
-    if not isinstance(part, documents.Text):
-        raise InputError(f"{name}: expected an answer in JSON", hint="a file with the object of protocolo/v1")
-    return _unwrapped(part.text)
+    return _unwrapped(documents.read_stdin() if name == "-" else documents.read_text(places.user_path(name)))
 
 
 def _unwrapped(text: str) -> str:

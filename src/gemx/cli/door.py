@@ -13,7 +13,7 @@ from gemx.errors import GemxError, UsageError
 
 if TYPE_CHECKING:
     from gemx.gateway import Attempt, Policy, Request, Usage
-    from gemx.settings import Settings
+    from gemx.settings import Setting, Settings
 
 _GRACE = 0.5  # the door's own deadline comes first, and knows what it waited for
 
@@ -42,8 +42,10 @@ class Flags:
         if self.timeout is not None:
             _ring_after(self.timeout)
 
-    def policy(self, settings: Settings, request: Request, *, clinical: bool = False) -> Policy:
-        """The policy for a command whose first call asks this."""
+    def policy(
+        self, settings: Settings, request: Request, *, clinical: bool = False, own: Setting | None = None
+    ) -> Policy:
+        """The policy for a command whose first call asks this, in a conversation that has a model of its `own`."""
         from gemx import gateway
 
         if self.timeout is None:
@@ -62,6 +64,7 @@ class Flags:
             tries=self.tries,
             clinical=clinical,
             listener=Progress(),
+            own=own,
         )
 
 

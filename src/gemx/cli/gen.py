@@ -6,18 +6,22 @@ import os
 import select
 import stat
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gemx.cli import door, options, output
-from gemx.errors import ContractError, GemxError, TruncatedError, UsageError
+from gemx.cli import completion, door, gen_answer, gen_template, gen_thread, keeping, options, output
+from gemx.errors import GemxError, UsageError
 
 if TYPE_CHECKING:
+    from gemx.cli.gen_template import Used
     from gemx.conversation import Prompt
     from gemx.documents import Part
-    from gemx.gateway import Policy, Reply, Request, Substitution
+    from gemx.settings import Network as NetworkName
+    from gemx.settings import Settings
 
 _PIPE_SECONDS = 0.5
 
@@ -29,9 +33,20 @@ def gen(
     file: Annotated[
         list[str] | None,
         typer.Option(
-            "-f", "--file", metavar="FILE", help="A text, image, PDF or audio file; `-` is stdin. Repeatable."
+            "-f", "--file", metavar="FILE", help="A text, PDF, DOCX, HTML, image or audio file, or a URL; `-` is stdin."
         ),
     ] = None,
+    template: Annotated[
+        str | None,
+        typer.Option(
+            "-t",
+            "--template",
+            metavar="NAME|PATH",
+            help="Put the prompt into a template.",
+            autocompletion=completion.templates,
+        ),
+    ] = None,
+    param: options.Params = None,
     option: options.ModelOptions = None,
     fallback: options.Fallback = None,
     guard: options.Guard = None,
@@ -42,11 +57,29 @@ def gen(
     tries: options.Tries = None,
     profile: options.Profile = None,
     schema: Annotated[
-        Path | None, typer.Option("--schema", metavar="FILE", help="Ask for JSON that satisfies a JSON Schema.")
+        str | None,
+        typer.Option(
+            "--schema",
+            metavar="FILE|FIELDS",
+            help="Ask for JSON that satisfies a JSON Schema, or has fields: `name, age int, bio: one sentence`.",
+        ),
     ] = None,
     repair: options.Repair = 0,
+    go_on: Annotated[bool, typer.Option("-c", "--continue", help="Continue the last conversation of gen.")] = False,
+    cid: Annotated[
+        str | None,
+        typer.Option("--cid", metavar="RUN_ID", help="Continue the conversation of a run, or of its beginning."),
+    ] = None,
+    extract: Annotated[
+        bool,
+        typer.Option("-x", "--extract", help="Print the first code block of the answer alone; exit 6 without one."),
+    ] = False,
+    save: Annotated[
+        str | None, typer.Option("--save", metavar="NAME", help="Keep this call as a template in the config directory.")
+    ] = None,
     out: options.Out = None,
     as_json: options.AsJson = False,
+    no_history: options.NoHistory = False,
     quiet: options.Quiet = False,
 ) -> int:
     """Run one prompt and stream the answer. Standard input and files are added to it."""
@@ -55,56 +88,106 @@ def gen(
 
     if repair and not schema:
         raise UsageError("--repair needs --schema: without one there is nothing to repair")
+    if extract and schema:
+        raise UsageError("-x takes a code block out of an answer, and --schema asks for JSON alone: choose one")
     if out:
         output.check_writable(out)
-    flags = door.Flags(model, option, fallback, guard, network, local_only, max_cost, timeout, tries)
-    flags.check()
+    given = door.Flags(model, option, fallback, guard, network, local_only, max_cost, timeout, tries)
+    given.check()
+    used = gen_template.used(template, param)
+    kept = gen_template.saving(save, [prompt, system, *(param or ())])
+    flags = gen_template.flags(given, used)
     resolved = settings.load(profile)
-    asked = _prompt(prompt, file or [], resolved.resolve("system", system).value, schema)
-    request = conversation.request(asked, gateway.Origin(command="gen", run_id=gateway.new_run_id()))
-    policy = flags.policy(resolved, request)
+    thread = gen_thread.continued(cid, last=go_on)
+    fetch = partial(_fetched, resolved, "machine" if local_only else network, timeout)
+    asked = gen_template.fill(read(prompt, file or [], system, schema, fetch, used), used)
+    asked = replace(asked, system=gen_thread.system(resolved, asked.system, thread))
+    origin = gateway.Origin(command="gen", run_id=gateway.new_run_id(), **gen_template.origin(used))
+    request = conversation.request(asked, origin, thread)
+    policy = flags.policy(resolved, request, own=gen_thread.own_model(thread))
+    policy = gen_template.explained(policy, given, used)
     door.announce(policy)
+    streamed = not (as_json or out or schema or extract)
     with door.receipted():
-        reply = _ask(request, policy, repair, stream=not (as_json or out or schema))
+        reply = gen_answer.ask(request, policy, repair, stream=streamed)
     substitution = gateway.substitution(reply, policy)
-    data = _data(request, reply, substitution) if as_json else None
-    exit_code = _deliver(data, reply, out, streamed=not (as_json or out or schema))
+    data = {**gen_answer.data(request, reply, substitution, thread), **gen_template.described(used)}
+    failures: list[GemxError] = [failure] if (failure := gen_answer.failure(reply)) else []
+    if not no_history:
+        failures += keeping.keep(conversation.entry(request, reply, data, thread), resolved.config.history.keep)
+    text: str | None = reply.text
+    if extract:
+        text = data["code"] = conversation.code_block(reply.text)
+        failures += [gen_answer.no_code()] if text is None else []
+    unsaved = gen_template.save(kept, prompt, system, given, used)
+    exit_code = gen_answer.deliver(data if as_json else None, reply, text, failures + unsaved, out, streamed=streamed)
+    gen_template.saved(kept, unsaved)
     if substitution:
         output.note(f"model: {substitution}")
     door.receipt(reply.attempts)
     return exit_code
 
 
-def _prompt(prompt: str | None, files: list[str], system: str | None, schema: Path | None) -> Prompt:
-    from gemx import conversation, documents
+def read(
+    prompt: str | None,
+    files: list[str],
+    system: str | None,
+    schema: str | None,
+    fetch: Callable[[str], Part],
+    used: Used | None,
+) -> Prompt:
+    """What was asked: the words, the files, and what is on stdin, which is the words where there are no others.
+
+    Stdin is waited for where it is asked for, or all that there is: a template may need none.
+    """
+    from gemx import conversation, documents, schemas
 
     if [prompt, *files].count("-") > 1:
         raise UsageError("`-` is given twice: stdin can be read once")
-    parts: list[Part] = [_file(name) for name in files]
+    parts: list[Part] = [_file(name, fetch) for name in files]
     if "-" not in files:
-        prompt, piped = _with_stdin(prompt)
+        alone = used is None or (used.waits_for_input and not files)
+        prompt, piped = _with_stdin(prompt, alone=alone, words=used is None or used.takes_input)
         parts += [documents.Text(piped, "stdin")] if piped else []
-    loaded = conversation.load_schema(schema) if schema else None
+    loaded = None if schema is None else schemas.load(schema)
     return conversation.Prompt(prompt or "", tuple(parts), system, loaded)
 
 
-def _file(name: str) -> Part:
+def _file(name: str, fetch: Callable[[str], Part]) -> Part:
     from gemx import documents, places
 
-    return (
-        documents.Text(documents.read_stdin(), "stdin") if name == "-" else documents.read_file(places.user_path(name))
-    )
+    if "://" in name:
+        part = fetch(name)
+    else:
+        part = documents.read_stdin_part() if name == "-" else documents.read_file(places.user_path(name))
+    for note in part.notes:
+        output.warning(f"gemx: {part.name}: {note}")
+    return part
 
 
-def _with_stdin(prompt: str | None) -> tuple[str, str]:
-    """The prompt, and what came on stdin beside it; stdin is the prompt where there is no other."""
+def _fetched(resolved: Settings, network: NetworkName | None, timeout: float | None, address: str) -> Part:
+    from gemx import gateway, web
+
+    site = [endpoint.base_url for endpoint in resolved.config.endpoints.values() if endpoint.site]
+    allowed = web.network(gateway.network_of(resolved, network), site)
+    return web.fetch(address, allowed, float(resolved.resolve("timeout", timeout).value))
+
+
+def _with_stdin(prompt: str | None, *, alone: bool, words: bool) -> tuple[str, str]:
+    """The prompt, and what came on stdin beside it; stdin is the prompt where there is no other, and `words` says so.
+
+    `alone`: there is nothing to ask without it, so that it is waited for.
+    """
     from gemx import documents
 
     if prompt == "-":
         return documents.read_stdin(), ""
-    if prompt is None:
+    if prompt is None and alone:
         return ("", "") if output.is_terminal(sys.stdin) else (documents.read_stdin(), "")
-    return prompt, documents.read_stdin() if _has_input() else ""
+    piped = documents.read_stdin() if _has_input() else ""
+    if piped and prompt is not None:
+        output.note(f"stdin: {len(piped)} characters go along; `< /dev/null` leaves them alone")
+    return (piped, "") if prompt is None and words else (prompt or "", piped)
 
 
 def _has_input() -> bool:
@@ -124,76 +207,3 @@ def _has_input() -> bool:
     if not ready:
         output.warning("gemx: stdin is open and nothing came from it, so it is not read; `-f -` waits for it")
     return bool(ready)
-
-
-def _ask(request: Request, policy: Policy, repair: int, *, stream: bool) -> Reply:
-    from gemx import conversation, gateway
-
-    if request.schema is None:
-        return _streamed(request, policy) if stream else gateway.call(request, policy)
-    return gateway.structured(request, policy, conversation.validator(request.schema), repair)
-
-
-def _streamed(request: Request, policy: Policy) -> Reply:
-    from gemx import gateway
-
-    shown: list[str] = []
-
-    def show(text: str) -> None:
-        shown.append(text)
-        output.piece(text)
-
-    try:
-        return gateway.call(request, policy, on_text=show)
-    except GemxError:
-        if shown:
-            output.piece("\n")
-        raise
-
-
-def _deliver(data: dict[str, Any] | None, reply: Reply, out: Path | None, *, streamed: bool) -> int:
-    """Print or write the reply, or its data where --json asks for them; returns the exit code."""
-    failure = _failure(reply)
-    exit_code = failure.exit_code if failure else 0
-    if streamed and not reply.text.endswith("\n"):
-        output.piece("\n")
-    if data is not None:
-        text = output.envelope(data, exit_code, [output.described(failure)] if failure else [])
-    else:
-        text = reply.text
-    if out:
-        output.write_file(out, text.rstrip("\n") + "\n")
-    elif data is not None:
-        output.raw(text)
-    elif not streamed:
-        output.result(text)
-    if failure and data is None:
-        output.error(failure)
-    return exit_code
-
-
-def _failure(reply: Reply) -> ContractError | TruncatedError | None:
-    if reply.problems:
-        problems = "\n".join(f"  {problem}" for problem in reply.problems)
-        hint = options.RAISE_LIMIT if reply.finish_reason == "length" else "try --repair 2"
-        return ContractError(f"the answer does not satisfy the schema:\n{problems}", hint=hint)
-    if reply.finish_reason == "length":
-        return TruncatedError("the answer was cut at the token limit", hint=options.RAISE_LIMIT)
-    return None
-
-
-def _data(request: Request, reply: Reply, substitution: Substitution | None) -> dict[str, Any]:
-    from gemx.gateway import bill
-
-    return {
-        "run_id": request.origin.run_id,
-        "model": reply.model,
-        "provider": reply.provider,
-        "text": reply.text,
-        "value": reply.value,
-        "finish_reason": reply.finish_reason,
-        "usage": vars(reply.usage),
-        "route": reply.route,
-        "in_place_of": substitution.asked if substitution else None,
-        **bill.data(reply.attempts),
-    }

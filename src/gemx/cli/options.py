@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from gemx.cli import completion
 from gemx.errors import UsageError
 
 RAISE_LIMIT = (
@@ -16,7 +17,12 @@ RAISE_LIMIT = (
 )
 
 Automation = Annotated[
-    str, typer.Argument(metavar="NAME|PATH", help="An automation's name, or the path of its YAML file.")
+    str,
+    typer.Argument(
+        metavar="NAME|PATH",
+        help="An automation's name, or the path of its YAML file.",
+        autocompletion=completion.automations,
+    ),
 ]
 _CALLS = "Model calls"
 
@@ -27,6 +33,7 @@ Model = Annotated[
         "--model",
         metavar="MODEL",
         help="gemini:NAME, gguf:NAME|PATH.gguf, openai:NAME or extractive.",
+        autocompletion=completion.models,
         rich_help_panel=_CALLS,
     ),
 ]
@@ -40,12 +47,17 @@ ModelOptions = Annotated[
         rich_help_panel=_CALLS,
     ),
 ]
+Params = Annotated[
+    list[str] | None,
+    typer.Option("-p", "--param", metavar="KEY=VALUE", help="A value of a template's variable. Repeatable."),
+]
 Fallback = Annotated[
     list[str] | None,
     typer.Option(
         "--fallback",
         metavar="MODEL",
         help="A model that takes over where the chosen one fails. Repeatable.",
+        autocompletion=completion.models,
         rich_help_panel=_CALLS,
     ),
 ]
@@ -99,7 +111,13 @@ Tries = Annotated[
 ]
 Profile = Annotated[
     str | None,
-    typer.Option("--profile", metavar="NAME", help="Take model and options from a profile.", rich_help_panel=_CALLS),
+    typer.Option(
+        "--profile",
+        metavar="NAME",
+        help="Take model and options from a profile.",
+        rich_help_panel=_CALLS,
+        autocompletion=completion.profiles,
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print no remarks on stderr.")]
@@ -109,6 +127,9 @@ Repair = Annotated[
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Make what cannot be verified an error (exit 6).")]
 NoHistory = Annotated[bool, typer.Option("--no-history", help="Do not keep the texts of this result.")]
+Since = Annotated[
+    str | None, typer.Option("--since", metavar="DATE|7d", help="From a day (2026-11-20), or the last days or hours.")
+]
 Formulary = Annotated[
     Path | None, typer.Option("--formulary", metavar="DIR", help="Use the drugs of DIR in place of the packaged ones.")
 ]

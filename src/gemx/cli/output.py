@@ -5,17 +5,21 @@ Foreign text loses its control characters on the way out. Knows nothing of what 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from gemx.errors import GemxError, StorageError
 from gemx.sanitize import printable
+
+if TYPE_CHECKING:
+    from gemx.cli.live import LiveMarkdown
 
 _STATUS = {0: "success", 7: "partial"}
 
@@ -28,6 +32,7 @@ class _State:
     as_json: bool = False
     quiet: bool = False
     counting: bool = False
+    live: LiveMarkdown | None = None
 
 
 _state = _State()
@@ -69,6 +74,49 @@ def piece(text: str) -> None:
     sys.stdout.flush()
 
 
+@contextlib.contextmanager
+def streamed() -> Generator[Callable[[str], None]]:
+    """What shows the pieces of an answer: as live Markdown on a terminal that takes it, elsewhere as they are.
+
+    Whatever ends the answer, the text so far is shown whole, and its last line ended.
+    """
+    shown = _shown()
+    try:
+        yield shown.add
+    except BaseException:
+        # The terminal may be what is gone, and what ended the answer is what matters.
+        with contextlib.suppress(OSError):
+            shown.end()
+        raise
+    finally:
+        _state.live = None
+    shown.end()
+
+
+def _shown() -> LiveMarkdown | _Plain:
+    if not _takes_escapes(sys.stdout):
+        return _Plain()
+    from gemx.cli.live import LiveMarkdown
+
+    _state.live = LiveMarkdown(sys.stdout)
+    return _state.live
+
+
+class _Plain:
+    """The pieces of an answer as they come."""
+
+    def __init__(self) -> None:
+        self._open = False
+
+    def add(self, text: str) -> None:
+        self._open = not text.endswith("\n") if text else self._open
+        piece(text)
+
+    def end(self) -> None:
+        if self._open:
+            piece("\n")
+
+
 def styled(renderable: Any, width: int) -> None:
     """A Rich renderable to stdout, coloured where stdout is a terminal and NO_COLOR is not set."""
     from rich.console import Console
@@ -78,12 +126,14 @@ def styled(renderable: Any, width: int) -> None:
 
 def warning(text: str) -> None:
     """A remark that matters even with --quiet, to stderr."""
+    _make_room()
     print(_safe(text), file=sys.stderr)
 
 
 def note(text: str) -> None:
     """A remark for a person, to stderr; none with --quiet."""
     if not _state.quiet:
+        _make_room()
         print(_safe(text), file=sys.stderr)
 
 
@@ -91,6 +141,7 @@ def progress(text: str) -> None:
     """What is under way, to stderr: on a terminal a line that the next one replaces, elsewhere the first of a row."""
     if _state.quiet or (_state.counting and not is_terminal(sys.stderr)):
         return
+    _make_room()
     end = "\r" if is_terminal(sys.stderr) else "\n"
     clear = "\x1b[2K" if end == "\r" else ""
     sys.stderr.write(f"{clear}{printable(text)}{end}")
@@ -120,6 +171,11 @@ def envelope(data: Any, exit_code: int = 0, errors: Sequence[dict[str, Any]] = (
     return _escaped(json.dumps(content, ensure_ascii=False, indent=2, default=_number))
 
 
+def json_line(data: Any) -> str:
+    """A value as JSON on one line, safe to print."""
+    return _escaped(json.dumps(data, ensure_ascii=False, default=_number))
+
+
 def as_json(data: Any, exit_code: int = 0, errors: Sequence[dict[str, Any]] = ()) -> None:
     """Print the envelope of a command that has an outcome."""
     raw(envelope(data, exit_code, errors))
@@ -128,6 +184,11 @@ def as_json(data: Any, exit_code: int = 0, errors: Sequence[dict[str, Any]] = ()
 def raw(text: str) -> None:
     """Text that is already safe, such as an envelope, to stdout."""
     print(text)
+
+
+def _make_room() -> None:
+    if _state.live:
+        _state.live.hide()
 
 
 def _escaped(text: str) -> str:
@@ -193,6 +254,11 @@ def _target(path: Path) -> Path:
     if not writable:
         raise StorageError(f"cannot write {str(path)!r}: not a file, or in no folder", hint="give --out a file's path")
     return target
+
+
+def _takes_escapes(stream: TextIO) -> bool:
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") in ("", "dumb", "unknown")
+    return not plain and is_terminal(stream)
 
 
 def is_terminal(stream: TextIO) -> bool:

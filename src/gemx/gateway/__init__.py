@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from gemx.audit.record import new_run_id
-from gemx.gateway import bill
+from gemx.gateway import bill, identifiers
 from gemx.gateway.call import call, embed, foretell
 from gemx.gateway.estimate import estimate_tokens
 from gemx.gateway.notices import Listener
-from gemx.gateway.policy import Policy, check_flags, make, network_of
+from gemx.gateway.policy import Policy, check_config, check_flags, make, network_of
 from gemx.gateway.repair import structured
 from gemx.gateway.route import Route, is_within
 from gemx.gateway.substitution import Substitution, substitution
@@ -27,10 +27,12 @@ __all__ = [
     "Usage",
     "bill",
     "call",
+    "check_config",
     "check_flags",
     "embed",
     "estimate_tokens",
     "foretell",
+    "identifiers",
     "is_within",
     "make",
     "network_of",

@@ -122,6 +122,10 @@ class Trial:
             "gemx.automation_sha256": self.origin.automation_sha256,
             "gemx.automation_path": self.origin.automation_path,
             "gemx.formulary_path": self.origin.formulary_path,
+            "gemx.template": self.origin.template,
+            "gemx.template_version": self.origin.template_version,
+            "gemx.template_sha256": self.origin.template_sha256,
+            "gemx.template_path": self.origin.template_path,
         }
 
 

@@ -18,10 +18,11 @@ from gemx.gateway.route import Route
 from gemx.library import suggest
 from gemx.providers import REACHES
 from gemx.providers.base import Options, Reach, Request
-from gemx.settings import Guard, Network, RetryConfig, Settings
+from gemx.settings import Config, Guard, Network, RetryConfig, Setting, Settings
 
 _CONFIGURABLE = ("temperature", "max_output_tokens", "thinking")
 _LEVELS = ("minimal", "low", "medium", "high")
+_TASKS = ("text", "image", "audio", "long")
 _TIERS = ("standard", "flex", "priority")
 _CHOICES = {"thinking": _LEVELS, "service_tier": _TIERS}
 _DEFAULT_CONCURRENCY = 20
@@ -127,9 +128,11 @@ def make(
     tries: int | None = None,
     clinical: bool = False,
     listener: Listener | None = None,
+    own: Setting | None = None,
 ) -> Policy:
     """The policy of a command whose clock starts now. The arguments are its flags, and what its first call asks.
 
+    `own` is the model of the conversation that is continued, where it is one.
     Where several say something of privacy or cost, the strictest holds. Raises UsageError or ConfigError.
     """
     given = options or {}
@@ -137,7 +140,7 @@ def make(
     _check_limits(settings)
     reach = network_of(settings, network)
     task = route.task_of(request, estimate_tokens(request), settings.config.routes) if request else "text"
-    first = route.choose(settings, model, task=task, clinical=clinical, network=reach)
+    first = route.choose(settings, model, task=task, clinical=clinical, network=reach, own=own)
     others, notes = route.fallbacks(settings, fallback, first, clinical=clinical, network=reach)
     seconds = float(settings.resolve("timeout", timeout).value)
     first = replace(first, notes=(*first.notes, *notes))
@@ -198,13 +201,22 @@ def _option(name: str, text: str) -> Any:
     return value
 
 
-def _check_limits(settings: Settings) -> None:
-    for name in settings.config.limits:
-        if name not in providers.NAMES:
+def check_config(config: Config, file: str = "config.json") -> None:
+    """Raise ConfigError where a configuration names a model that no call could reach, or a limit of none."""
+    routes = config.routes
+    named = [("model", config.model), *((f"routes.{task}", getattr(routes, task)) for task in _TASKS)]
+    named += [("fallback", name) for name in config.fallback or ()]
+    named += [(f"limits.{name}", name) for name in config.limits if name not in providers.NAMES]
+    for key, name in named:
+        if name is not None:
             try:
                 route.parse(name)
             except UsageError as exc:
-                raise ConfigError(f"config.json limits: {exc.message}", hint=exc.hint) from exc
+                raise ConfigError(f"{file} {key.partition('.')[0]}: {exc.message}", hint=exc.hint) from exc
+
+
+def _check_limits(settings: Settings) -> None:
+    check_config(Config(limits=settings.config.limits))
 
 
 def _least(*amounts: float | None) -> Decimal | None:

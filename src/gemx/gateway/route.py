@@ -49,14 +49,17 @@ def choose(
     task: Task = "text",
     clinical: bool = False,
     network: Reach = "any",
+    own: Setting | None = None,
 ) -> Route:
-    """The route of a call: `flag` (-m) > GEMX_MODEL > profile > routes of config.json > its model > automatic.
+    """The route of a call: `flag` (-m) > GEMX_MODEL > profile > `own` > routes of config.json > its model > automatic.
+
+    `own` is the model that what is asked brings along: of the conversation that it continues.
 
     A clinical call leaves for the cloud only where the flag names the model or config.json says `allow_cloud`: a key or
     a profile is no consent to send a patient. What the flag names is never passed over; the door refuses it where it
     lies beyond `network`. Raises UsageError or ConfigError on a name that says no known provider.
     """
-    setting = _setting(settings, flag, task)
+    setting = _setting(settings, flag, task, own)
     if setting.value is None:
         return _automatic(settings, task, clinical=clinical, network=network)
     provider, model = _parsed(setting)
@@ -125,12 +128,14 @@ def is_within(reach: Reach, network: Reach) -> bool:
     return REACHES.index(reach) <= REACHES.index(network)
 
 
-def _setting(settings: Settings, flag: str | None, task: Task) -> Setting:
+def _setting(settings: Settings, flag: str | None, task: Task, own: Setting | None) -> Setting:
     setting = settings.resolve("model", flag)
+    if setting.source not in ("config.json", "default"):
+        return setting
+    if own is not None:
+        return own
     routed = getattr(settings.config.routes, task)
-    if routed is not None and setting.source in ("config.json", "default"):
-        return Setting(routed, f"config.json routes.{task}")
-    return setting
+    return Setting(routed, f"config.json routes.{task}") if routed is not None else setting
 
 
 def _parsed(setting: Setting) -> tuple[ProviderName, str]:

@@ -44,6 +44,10 @@ class Origin:
     automation_sha256: str | None = None
     automation_path: str | None = None
     formulary_path: str | None = None
+    template: str | None = None
+    template_version: str | None = None
+    template_sha256: str | None = None
+    template_path: str | None = None
     subject: str | None = None
 
 
