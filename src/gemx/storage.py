@@ -25,7 +25,8 @@ Migration = str | Callable[[sqlite3.Connection], None]
 
 SQLITE_VERSION = sqlite3.sqlite_version
 _BUSY_SECONDS = 10.0
-_PRAGMAS = ("synchronous = FULL", "foreign_keys = ON", "secure_delete = ON")
+# What is sorted or rewritten stays in memory: a temporary file would be one more place with a text in it.
+_PRAGMAS = ("synchronous = FULL", "foreign_keys = ON", "secure_delete = ON", "temp_store = MEMORY")
 _HELD = ("is held by another process", "try again, or end the process that holds it")
 _NOT_YOURS = (
     "cannot be opened for writing",

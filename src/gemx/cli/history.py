@@ -147,7 +147,7 @@ def prune(
     kept = settings.load().config.history.keep if days is None else days
     if kept == 0 and not yes:
         raise UsageError("that erases all of it", hint="say --yes if it is meant")
-    count = history.prune(kept)
+    count = history.prune(kept, rewrite=True)
     if as_json:
         output.as_json({"erased": count, "days": kept})
         return

@@ -77,13 +77,16 @@ def last_conversation(command: str) -> list[Entry]:
         return _read(database, f"conversation = ({last} LIMIT 1)", [command])
 
 
-def prune(days: int) -> int:
-    """Erase the entries that are older than so many days, and return how many they were. Raises StorageError."""
+def prune(days: int, *, rewrite: bool = False) -> int:
+    """Erase the entries that are older than so many days, and return how many they were. Raises StorageError.
+
+    `rewrite` goes through the whole file, as `remove` does.
+    """
     if not _is_there():
         return 0
     oldest = timestamp(datetime.now(UTC) - timedelta(days=days))
     with opened() as database:
-        return _erase(database, "time < ?", [[oldest]])
+        return _erase(database, "time < ?", [[oldest]], rewrite=rewrite)
 
 
 def remove(run_ids: Sequence[str]) -> list[str]:
@@ -91,7 +94,7 @@ def remove(run_ids: Sequence[str]) -> list[str]:
     _check_exists(run_ids)
     with opened() as database:
         found = list(dict.fromkeys(_resolved(database, stored_text(run_id)) for run_id in run_ids))
-        _erase(database, "run_id = ?", [[run_id] for run_id in found])
+        _erase(database, "run_id = ?", [[run_id] for run_id in found], rewrite=True)
     return found
 
 
@@ -100,10 +103,10 @@ def remove_all() -> int:
     if not _is_there():
         return 0
     with opened() as database:
-        return _erase(database, "TRUE", [[]])
+        return _erase(database, "TRUE", [[]], rewrite=True)
 
 
-def _erase(database: storage.Database, condition: str, values: Iterable[Sequence[str]]) -> int:
+def _erase(database: storage.Database, condition: str, values: Iterable[Sequence[str]], *, rewrite: bool) -> int:
     with storage.transaction(database):
         query = f"DELETE FROM entries WHERE {condition}"  # noqa: S608
         count = sum(database.conn.execute(query, each).rowcount for each in values)
@@ -111,6 +114,9 @@ def _erase(database: storage.Database, condition: str, values: Iterable[Sequence
             # What is deleted from the index stays in it, marked, until its parts are merged: FTS5's own secure-delete
             # came with SQLite 3.42, and makes a file that an older one cannot read.
             database.conn.execute("INSERT INTO entries_words (entries_words) VALUES ('optimize')")
+    if count and rewrite:
+        # A command that was killed may have left what it was writing in pages that are free, and so are not erased.
+        database.conn.execute("VACUUM")
     if count:
         # Where it is a write-ahead log that holds the pages of before.
         database.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
