@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import planted_keys
-from gemx import config_file, configuration, places
+from gemx import config_file, configuration, locks, places
 from gemx.errors import ConfigError, InvalidFileError, StorageError
 from test_settings import write_config
 
@@ -167,7 +167,7 @@ def test_replacing_keeps_the_text_as_it_was_typed() -> None:
 
 
 def test_a_lock_that_is_held_is_waited_for_and_then_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(config_file, "_LOCK_SECONDS", 0.05)
+    monkeypatch.setattr(locks, "SECONDS", 0.05)
     with config_file.locked(), pytest.raises(StorageError, match="held by another gemx"), config_file.locked():
         raise AssertionError
 

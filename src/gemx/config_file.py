@@ -6,11 +6,9 @@ stand in the file; knows no setting by name.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
-import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,11 +16,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
-from gemx import configuration, keys, places, strict_json
+from gemx import configuration, keys, locks, places, strict_json
 from gemx.configuration import VERSION
 from gemx.errors import ConfigError, StorageError
 
-_LOCK_SECONDS = 10.0
 _MOST_BACKUPS = 1000
 # Headers that carry a key by their nature.
 _SECRET_HEADER = re.compile(r"auth|token|secret|cookie|session|(^|-)key$", re.IGNORECASE)
@@ -46,7 +43,7 @@ def locked() -> Generator[None]:
     except OSError as exc:
         raise StorageError(f"cannot write in {path.parent}: {exc.strerror}", hint="check its permissions") from exc
     try:
-        _wait_for(descriptor, path)
+        locks.wait_for(descriptor, path, "another gemx")
         yield
     finally:
         os.close(descriptor)
@@ -174,18 +171,3 @@ def _number(value: Any) -> Any:
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     raise TypeError(f"{type(value).__name__} is not JSON")
-
-
-def _wait_for(descriptor: int, path: Path) -> None:
-    deadline = time.monotonic() + _LOCK_SECONDS
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
-            if time.monotonic() > deadline:
-                raise StorageError(f"{path} is held by another gemx", hint="end it, or try again") from exc
-            time.sleep(0.005)
-        except OSError as exc:
-            raise StorageError(f"cannot lock {path}: {exc.strerror}") from exc
-        else:
-            return

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gemx import places
+from gemx import locks, places
 from gemx.audit import chain, writer
 from gemx.errors import StorageError
 
@@ -223,7 +223,7 @@ def test_a_record_that_is_half_written_is_waited_for(log: list[Path]) -> None:
 
 
 def test_a_lock_that_is_held_is_a_storage_error(log: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "_LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(locks, "SECONDS", 0.1)
     with (places.audit_dir() / ".lock").open("rb+") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(StorageError, match="is held by another process"):

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from gemx import places
+from gemx import locks, places
 from gemx.audit import writer
 from gemx.errors import StorageError
 
@@ -312,7 +312,7 @@ def test_a_file_size_limit_of_the_system_leaves_whole_records() -> None:
 
 def test_a_lock_that_is_held_is_a_storage_error(monkeypatch: pytest.MonkeyPatch) -> None:
     writer.append({})
-    monkeypatch.setattr(writer, "_LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(locks, "SECONDS", 0.1)
     with (places.audit_dir() / ".lock").open("w") as held:
         # Even beside a reader of the lock: two writers must exclude each other.
         fcntl.flock(held, fcntl.LOCK_SH)

@@ -355,7 +355,7 @@ def counting() -> Iterator[Counting]:
 
 
 def test_eight_processes_make_no_more_than_60_calls_in_any_minute(counting: Counting) -> None:
-    speed, calls = 15.0, 17
+    speed, calls = 10.0, 17
     code = f"""
         import http.client, json
         connection = http.client.HTTPConnection("127.0.0.1", int(sys.argv[3]))

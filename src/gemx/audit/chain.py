@@ -15,7 +15,7 @@ from typing import Any, Literal, cast
 
 from pydantic_core import from_json
 
-from gemx import places
+from gemx import locks, places
 from gemx.audit import writer
 from gemx.errors import StorageError
 
@@ -114,7 +114,7 @@ def _sizes(folder: Path) -> list[tuple[Path, int]]:
         # Nothing was written here, or this is a copy.
         return [(path, path.stat().st_size) for path in sorted(folder.glob(_PATTERN))]
     try:
-        writer.lock(descriptor, folder / ".lock")
+        locks.wait_for(descriptor, folder / ".lock")
         return [(path, path.stat().st_size) for path in sorted(folder.glob(_PATTERN))]
     finally:
         os.close(descriptor)

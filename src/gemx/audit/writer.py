@@ -8,23 +8,20 @@ beyond `v`, `seq`, `prev` and `time`.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
-import time
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gemx import places
+from gemx import locks, places
 from gemx.errors import StorageError
 
 VERSION = 1
 GENESIS = "0" * 64
-_LOCK_SECONDS = 10.0
 _ROOM = 256 * 1024
 _CHUNK = 64 * 1024
 
@@ -163,26 +160,10 @@ def _locked(folder: Path) -> Generator[None]:
     except OSError as exc:
         raise _storage_error(path, exc) from exc
     try:
-        lock(descriptor, path)
+        locks.wait_for(descriptor, path)
         yield
     finally:
         os.close(descriptor)
-
-
-def lock(descriptor: int, path: Path) -> None:
-    """Wait for the lock of the log, at most ten seconds. Raises StorageError."""
-    deadline = time.monotonic() + _LOCK_SECONDS
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
-            if time.monotonic() > deadline:
-                raise StorageError(f"{path} is held by another process", hint="end the process that holds it") from exc
-            time.sleep(0.005)
-        except OSError as exc:
-            raise _storage_error(path, exc) from exc
-        else:
-            return
 
 
 def _storage_error(path: Path, exc: OSError) -> StorageError:

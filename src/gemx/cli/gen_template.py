@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from gemx.gateway import Policy
     from gemx.templates import Named
 
-_INPUT = "input"
 _TRUSTED = ("user", "gemx")
 
 
@@ -29,12 +28,16 @@ class Used:
     @property
     def takes_input(self) -> bool:
         """Whether what is on the command line or on stdin is one of its variables."""
-        return _INPUT in self.named.template.used() and _INPUT not in self.given
+        from gemx.templates import INPUT
+
+        return INPUT in self.named.template.used() and INPUT not in self.given
 
     @property
     def waits_for_input(self) -> bool:
         """Whether it cannot be filled without that."""
-        return self.takes_input and any(each.name == _INPUT and each.needed for each in self.named.template.takes)
+        from gemx.templates import INPUT
+
+        return self.takes_input and any(each.name == INPUT and each.needed for each in self.named.template.takes)
 
 
 def used(name: str | None, param: list[str] | None) -> Used | None:
@@ -56,8 +59,9 @@ def fill(asked: Prompt, used: Used | None) -> Prompt:
     if used is None:
         return asked
     from gemx import conversation
+    from gemx.templates import INPUT
 
-    if _INPUT in used.given and asked.text.strip() and _INPUT in used.named.template.used():
+    if INPUT in used.given and asked.text.strip() and INPUT in used.named.template.used():
         raise UsageError("the input is given twice: by -p input=… and as the prompt or on stdin")
     return conversation.filled(asked, used.named.template, used.given)
 

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gemx import places, storage
-from gemx.audit import writer
+from gemx import locks, places, storage
 from gemx.errors import StorageError
 from gemx.gateway import clock
 
@@ -109,7 +108,7 @@ def _alone() -> Generator[None]:
     except OSError as exc:
         raise StorageError(f"cannot open {path}: {exc.strerror}", hint="set GEMX_HOME elsewhere") from exc
     try:
-        writer.lock(descriptor, path)
+        locks.wait_for(descriptor, path)
         yield
     finally:
         os.close(descriptor)
