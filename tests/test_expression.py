@@ -276,3 +276,19 @@ UNKNOWN = Interval(Decimal(1), Decimal(2))
 )
 def test_an_interval_is_neither_true_nor_false(source: str, expected: bool | None) -> None:
     assert value(source, a=UNKNOWN) is expected
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("a.0", "x"),
+        ("a.1.b", 2),
+        ("a.2", None),
+        ("a.00", "x"),
+        ("a.b", None),
+        ("a.0.0", None),
+        ("a.99999999999", None),
+    ],
+)
+def test_an_item_of_a_list_is_read_by_its_place(source: str, expected: Any) -> None:
+    assert value(source, a=["x", {"b": 2}]) == expected

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>\d+(?:\.\d+)?)|(?P<name>[A-Za-z_]\w*(?:\.\w+)*)"
@@ -186,10 +186,20 @@ def _name(dotted: str) -> _Node:
     def read(values: Mapping[str, Any]) -> Any:
         found: Any = values
         for part in dotted.split("."):
-            found = found.get(part) if isinstance(found, Mapping) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-        return found  # pyright: ignore[reportUnknownVariableType]
+            found = _member(found, part)
+        return found
 
     return read
+
+
+def _member(value: Any, part: str) -> Any:
+    """A key of a mapping, or the place of a list's item, from 0; null where there is none."""
+    if isinstance(value, Mapping):
+        return cast("Mapping[str, Any]", value).get(part)
+    if isinstance(value, (list, tuple)) and part.isdecimal() and len(part) < 10:
+        items = cast("Sequence[Any]", value)
+        return items[int(part)] if int(part) < len(items) else None
+    return None
 
 
 def _not(node: _Node) -> _Node:

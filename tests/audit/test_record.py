@@ -45,11 +45,14 @@ def result(**changes: Any) -> dict[str, Any]:
         "run_id": "r1",
         "command": "auto run",
         "subject": "Leito 7",
-        "automation": "sepse_bundle",
-        "automation_version": "2026.1",
-        "automation_sha256": "ab" * 32,
-        "automation_path": "/casa/sepse.yaml",
-        "formulary_path": "/casa/drogas",
+        "about": {
+            "gemx.automation": "sepse_bundle",
+            "gemx.automation_version": "2026.1",
+            "gemx.automation_sha256": "ab" * 32,
+            "gemx.automation_path": "/casa/sepse.yaml",
+            "gemx.formulary_path": "/casa/drogas",
+            "gemx.flow": None,
+        },
         "model": "gemini-3.8-flash-001",
         "repair_round": 0,
         "verified": False,
@@ -253,11 +256,7 @@ def test_a_result_of_nothing_found_is_written_as_such() -> None:
 
 
 def test_what_a_result_does_not_know_is_left_out() -> None:
-    unknown = (
-        *("automation", "automation_version", "automation_sha256", "automation_path", "formulary_path"),
-        "model",
-    )
-    found = result(subject=None, **dict.fromkeys(unknown))
+    found = result(subject=None, model=None, about={"gemx.automation": None, "gemx.formulary_path": None})
     assert found["subject"] is None
     assert not [name for name in found if name.startswith(("gemx.automation", "gemx.formulary", "gen_ai."))]
 

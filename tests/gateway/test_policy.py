@@ -11,7 +11,7 @@ from gemx.errors import ConfigError, UsageError
 from gemx.gateway import clock, policy
 from gemx.gateway.limiter import Limits
 from gemx.providers.base import Message, Options, Origin, Request
-from gemx.settings import Config, Profile, Settings
+from gemx.settings import Config, Profile, RetryConfig, Settings
 
 ALL = frozenset({"temperature", "max_output_tokens", "thinking", "seed", "top_p"})
 
@@ -204,3 +204,37 @@ def test_the_service_tier_is_one_of_three() -> None:
     assert policy.parse_options({"service_tier": "flex"}).service_tier == "flex"
     with pytest.raises(UsageError, match="service_tier=cheap"):
         policy.parse_options({"service_tier": "cheap"})
+
+
+def test_what_a_flow_limits_holds_beside_the_config() -> None:
+    configured = settings(limits={"gemini": {"rpm": 10, "tpm": 500}})
+    made = policy.make(configured, model="gemini:x", limits=Limits(rpm=60, tpm=100))
+    assert made.limits(made.route) == Limits(10, 100)
+    assert policy.make(settings(), model="gemini:x", limits=Limits(rpm=60)).limits(made.route) == Limits(60, None)
+
+
+def test_the_lower_concurrency_holds_and_a_flow_may_ask_for_more_than_is_usual() -> None:
+    asked = [
+        policy.make(settings(**config), concurrency=count).concurrency
+        for config, count in (
+            ({}, None),
+            ({}, 64),
+            ({"concurrency": 4}, 64),
+            ({"concurrency": 4}, None),
+            ({"concurrency": 40}, 2),
+        )
+    ]
+    assert asked == [20, 64, 4, 4, 2]
+
+
+def test_a_steps_retry_stands_in_place_of_the_configs_and_the_flag_wins() -> None:
+    own = RetryConfig(max_attempts=2, initial=0.5)
+    assert policy.make(settings(retry={"max_attempts": 9}), retry=own).retry == own
+    assert policy.make(settings(), retry=own, tries=7).retry.max_attempts == 7
+
+
+def test_a_restarted_policy_has_its_whole_time_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = policy.make(settings(), timeout=10)
+    monkeypatch.setattr(clock, "monotonic", lambda: made.deadline + 5)
+    assert made.try_seconds() == -5
+    assert made.restarted().try_seconds() == 10

@@ -9,7 +9,7 @@ from gemx import places
 from gemx.errors import ConfigError, UsageError
 from gemx.gateway import route
 from gemx.gateway.route import Route
-from gemx.settings import Config, Profile, Settings
+from gemx.settings import Config, Profile, Setting, Settings
 
 CLOUD = "gemini:gemini-3.8-flash"
 
@@ -86,6 +86,22 @@ def test_the_reason_says_which_setting_chose(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("GEMX_MODEL", "gguf:variable")
     assert route.choose(found) == Route("gguf", "variable", "chosen by GEMX_MODEL")
     assert route.choose(found, "gguf:flag") == Route("gguf", "flag", "chosen by flag")
+
+
+def test_what_a_step_names_comes_after_the_flag_and_before_all_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GEMX_MODEL", "gguf:variable.gguf")
+    named = Setting("gguf:step.gguf", "step draft")
+    chosen = route.choose(settings(model="gguf:config.gguf"), named=named, own=Setting("extractive", "x"))
+    assert (str(chosen), chosen.reason) == ("gguf:step.gguf", "chosen by step draft")
+    assert str(route.choose(settings(), "extractive", named=named)) == "extractive"
+
+
+def test_a_step_is_no_consent_to_send_a_patient() -> None:
+    named = Setting("gemini:gemini-3.8-flash", "step draft")
+    chosen = route.choose(settings(), named=named, clinical=True)
+    assert chosen.provider == "extractive"
+    assert "step draft" in chosen.notes[0]
+    assert route.choose(settings(allow_cloud=True), named=named, clinical=True).provider == "gemini"
 
 
 @pytest.mark.usefixtures("key")

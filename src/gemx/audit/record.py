@@ -67,11 +67,7 @@ def result(
     run_id: str,
     command: str,
     subject: str | None,
-    automation: str | None,
-    automation_version: str | None,
-    automation_sha256: str | None,
-    automation_path: str | None,
-    formulary_path: str | None,
+    about: Mapping[str, str | None],
     model: str | None,
     repair_round: int,
     verified: bool,
@@ -80,17 +76,13 @@ def result(
 ) -> dict[str, Any]:
     """The record of one verification: which rules were applied to an answer, and which of them found something where.
 
-    `repair_round` counts from 0; `checks` name the rules or their families. What is None is left out. Raises
+    `about` says what was run, under the names that it has here. `repair_round` counts from 0; `checks` name the rules or their families. What is None is left out. Raises
     StorageError where the key cannot be read or made.
     """
     found = list(findings)
     fields = {
         "gen_ai.response.model": model,
-        "gemx.automation": automation,
-        "gemx.automation_version": automation_version,
-        "gemx.automation_sha256": automation_sha256,
-        "gemx.automation_path": automation_path,
-        "gemx.formulary_path": formulary_path,
+        **about,
         "gemx.round": repair_round,
         "gemx.verified": verified,
         "gemx.checks": list(checks),

@@ -6,7 +6,7 @@ Failed verification is data of the result, not an exception, and each round of i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import count
 from typing import Any
@@ -23,7 +23,7 @@ from gemx.clinical.findings import FAMILIES, Finding
 from gemx.clinical.inputs import Patient
 from gemx.gateway import Attempt, Origin, Policy, Request, Substitution, Usage
 
-COMMAND, VERIFY_COMMAND = "auto run", "auto verify"
+COMMAND = "auto run"
 
 
 @dataclass(frozen=True)
@@ -71,12 +71,14 @@ class Result:
         return (*self.run.warnings, *([_substituted(self.substitution)] if self.substitution else []))
 
 
-def prepare(protocol: Protocol, patient: Patient, command: str = COMMAND) -> Run:
-    """Compute the facts and compose the request. Raises InputError; calls nothing."""
+def prepare(protocol: Protocol, patient: Patient, caller: Origin | None = None) -> Run:
+    """Compute the facts and compose the request; `caller` is who asks, where it is not `auto run`.
+
+    Raises InputError; calls nothing.
+    """
     facts = compute_facts(protocol, patient)
-    origin = Origin(
-        command=command,
-        run_id=gateway.new_run_id(),
+    origin = replace(
+        caller or Origin(COMMAND, gateway.new_run_id()),
         automation=protocol.id,
         automation_version=protocol.automation.version,
         automation_sha256=protocol.sha256,
@@ -162,11 +164,7 @@ def _record(run: Run, found: Verification, number: int, model: str | None) -> No
             run_id=run.run_id,
             command=origin.command,
             subject=origin.subject,
-            automation=origin.automation,
-            automation_version=origin.automation_version,
-            automation_sha256=origin.automation_sha256,
-            automation_path=origin.automation_path,
-            formulary_path=origin.formulary_path,
+            about=origin.about,
             model=model,
             repair_round=number,
             verified=found.answer is not None and judged.verified(found.findings),

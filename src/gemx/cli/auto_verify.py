@@ -32,7 +32,7 @@ def verify(
     What is not said of the patient is not checked, and shown as unverifiable. Exit 6: something is wrong with it.
     """
     output.begin("auto verify", as_json=as_json, quiet=quiet)
-    from gemx import settings
+    from gemx import gateway, settings
     from gemx.automation import protocol, runner
 
     loaded = protocol.load(automation, formulary)
@@ -43,7 +43,8 @@ def verify(
     if answer == "-" and files == ["-"]:
         raise UsageError("the answer and --input cannot both be stdin")
     text = _answer(answer)
-    prepared = runner.prepare(loaded, auto_patient.known(loaded, files, given), runner.VERIFY_COMMAND)
+    caller = gateway.Origin("auto verify", gateway.new_run_id())
+    prepared = runner.prepare(loaded, auto_patient.known(loaded, files, given), caller)
     result = runner.verify(prepared, text, strict=strict)
     keep = None if no_history else settings.load().config.history.keep
     return auto_result.deliver(result, format, out, as_json=as_json, keep_days=keep)

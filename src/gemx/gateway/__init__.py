@@ -11,9 +11,12 @@ from gemx.gateway.policy import Policy, check_config, check_flags, make, network
 from gemx.gateway.repair import structured
 from gemx.gateway.route import Route, is_within
 from gemx.gateway.substitution import Substitution, substitution
+from gemx.providers import NAMES as PROVIDERS
+from gemx.providers import check_plugin
 from gemx.providers.base import Attempt, Message, Options, Origin, Reply, Request, Usage
 
 __all__ = [
+    "PROVIDERS",
     "Attempt",
     "Listener",
     "Message",
@@ -29,6 +32,7 @@ __all__ = [
     "call",
     "check_config",
     "check_flags",
+    "check_plugin",
     "embed",
     "estimate_tokens",
     "foretell",

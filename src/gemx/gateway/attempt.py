@@ -117,15 +117,7 @@ class Trial:
             "gemx.guard_found": dict(self.kinds) or None,
             "gemx.cost_usd": None if self.cost is None else float(self.cost),
             "gemx.price_table": self.price_table,
-            "gemx.automation": self.origin.automation,
-            "gemx.automation_version": self.origin.automation_version,
-            "gemx.automation_sha256": self.origin.automation_sha256,
-            "gemx.automation_path": self.origin.automation_path,
-            "gemx.formulary_path": self.origin.formulary_path,
-            "gemx.template": self.origin.template,
-            "gemx.template_version": self.origin.template_version,
-            "gemx.template_sha256": self.origin.template_sha256,
-            "gemx.template_path": self.origin.template_path,
+            **self.origin.about,
         }
 
 

@@ -55,6 +55,7 @@ class Policy:
     refused by a chosen provider that cannot honour it; `defaults` come from a profile or config.json, and concern the
     providers that have such an option. `attempt_timeout` (-o timeout) bounds one try in seconds, `timeout` all of them,
     until `deadline` in seconds of `clock.monotonic`. `max_cost` is in US dollars.
+    `own_limits` and `most_at_once` are those of a flow.
     """
 
     route: Route
@@ -70,6 +71,8 @@ class Policy:
     guard: Guard | None = None
     network: Reach = "any"
     max_cost: Decimal | None = None
+    own_limits: Limits = Limits()
+    most_at_once: int | None = None
     listener: Listener = _SILENT
 
     @property
@@ -82,13 +85,16 @@ class Policy:
     @property
     def concurrency(self) -> int:
         """How many calls may be under way at once in this process, at most."""
-        return self.settings.config.concurrency or _DEFAULT_CONCURRENCY
+        return _lowest(self.settings.config.concurrency, self.most_at_once) or _DEFAULT_CONCURRENCY
 
     def limits(self, called: Route) -> Limits:
-        """What a minute allows of calls to a route: its own limits in config.json, else those of its provider."""
-        configured = self.settings.config.limits
+        """What a minute allows of calls to a route: its own limits in config.json, else those of its provider.
+
+        Those of a flow hold too: the lower one.
+        """
+        configured, own = self.settings.config.limits, self.own_limits
         found = configured.get(str(called)) or configured.get(called.provider)
-        return Limits(found.rpm, found.tpm) if found else Limits()
+        return Limits(_lowest(found.rpm, own.rpm), _lowest(found.tpm, own.tpm)) if found else own
 
     def guard_level(self, reach: Reach) -> Guard:
         """How strictly what goes so far is looked at."""
@@ -107,6 +113,10 @@ class Policy:
         """
         left = self.deadline - clock.monotonic()
         return min(self.attempt_timeout or left, left / 2 if more_routes else left)
+
+    def restarted(self) -> Policy:
+        """The same policy with a clock that starts now: for the next of many calls."""
+        return replace(self, deadline=clock.monotonic() + self.timeout)
 
     def going_on_with(self, called: str) -> Policy:
         """The same policy from the route that answered: what failed before it is not asked again."""
@@ -128,11 +138,16 @@ def make(
     tries: int | None = None,
     clinical: bool = False,
     listener: Listener | None = None,
+    named: Setting | None = None,
     own: Setting | None = None,
+    retry: RetryConfig | None = None,
+    limits: Limits | None = None,
+    concurrency: int | None = None,
 ) -> Policy:
     """The policy of a command whose clock starts now. The arguments are its flags, and what its first call asks.
 
-    `own` is the model of the conversation that is continued, where it is one.
+    `own` is the model of the conversation that is continued, where it is one. The step of a flow brings the model that
+    it has `named`, a `retry` in place of that of config.json, `limits`, and how many calls it makes at once.
     Where several say something of privacy or cost, the strictest holds. Raises UsageError or ConfigError.
     """
     given = options or {}
@@ -140,7 +155,7 @@ def make(
     _check_limits(settings)
     reach = network_of(settings, network)
     task = route.task_of(request, estimate_tokens(request), settings.config.routes) if request else "text"
-    first = route.choose(settings, model, task=task, clinical=clinical, network=reach, own=own)
+    first = route.choose(settings, model, task=task, clinical=clinical, network=reach, named=named, own=own)
     others, notes = route.fallbacks(settings, fallback, first, clinical=clinical, network=reach)
     seconds = float(settings.resolve("timeout", timeout).value)
     first = replace(first, notes=(*first.notes, *notes))
@@ -152,12 +167,14 @@ def make(
         defaults=Options(**{name: settings.resolve(name).value for name in _CONFIGURABLE}),
         timeout=seconds,
         deadline=clock.monotonic() + seconds,
-        retry=settings.config.retry.model_copy(update={"max_attempts": tries} if tries else {}),
+        retry=(retry or settings.config.retry).model_copy(update={"max_attempts": tries} if tries else {}),
         attempt_timeout=asked.timeout if "timeout" in given else None,
         clinical=clinical,
         guard=guard,
         network=reach,
         max_cost=_least(max_cost, settings.config.budget.command),
+        own_limits=limits or Limits(),
+        most_at_once=concurrency,
         listener=listener or _SILENT,
     )
 
@@ -206,7 +223,7 @@ def check_config(config: Config, file: str = "config.json") -> None:
     routes = config.routes
     named = [("model", config.model), *((f"routes.{task}", getattr(routes, task)) for task in _TASKS)]
     named += [("fallback", name) for name in config.fallback or ()]
-    named += [(f"limits.{name}", name) for name in config.limits if name not in providers.NAMES]
+    named += [(f"limits.{name}", name) for name in config.limits if not providers.is_known(name)]
     for key, name in named:
         if name is not None:
             try:
@@ -221,6 +238,10 @@ def _check_limits(settings: Settings) -> None:
 
 def _least(*amounts: float | None) -> Decimal | None:
     return min((found for amount in amounts if (found := _dollars(amount)) is not None), default=None)
+
+
+def _lowest(*counts: int | None) -> int | None:
+    return min((count for count in counts if count is not None), default=None)
 
 
 def _dollars(amount: float | None) -> Decimal | None:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from gemx import keys, providers
+from gemx import keys, plugins, providers
 from gemx.errors import ConfigError, UsageError
 from gemx.library import suggest
 from gemx.models import registry
-from gemx.providers import REACHES, ProviderName
+from gemx.providers import REACHES
 from gemx.providers.base import Reach, Request
 from gemx.settings import RoutesConfig, Setting, Settings
 
@@ -24,7 +24,7 @@ _MEDIA_TASKS: tuple[Task, ...] = ("image", "audio")
 class Route:
     """A provider, its model, and why they were chosen; `notes` say what was passed over, for the user to read."""
 
-    provider: ProviderName
+    provider: str
     model: str
     reason: str
     notes: tuple[str, ...] = ()
@@ -49,17 +49,19 @@ def choose(
     task: Task = "text",
     clinical: bool = False,
     network: Reach = "any",
+    named: Setting | None = None,
     own: Setting | None = None,
 ) -> Route:
-    """The route of a call: `flag` (-m) > GEMX_MODEL > profile > `own` > routes of config.json > its model > automatic.
+    """The route of a call: `flag` (-m) > `named` > GEMX_MODEL > profile > `own` > routes of config.json > its model >
+    automatic.
 
-    `own` is the model that what is asked brings along: of the conversation that it continues.
+    `named` is the model that a step of a flow names; `own` is that of the conversation that is continued.
 
     A clinical call leaves for the cloud only where the flag names the model or config.json says `allow_cloud`: a key or
     a profile is no consent to send a patient. What the flag names is never passed over; the door refuses it where it
     lies beyond `network`. Raises UsageError or ConfigError on a name that says no known provider.
     """
-    setting = _setting(settings, flag, task, own)
+    setting = named if named and flag is None else _setting(settings, flag, task, own)
     if setting.value is None:
         return _automatic(settings, task, clinical=clinical, network=network)
     provider, model = _parsed(setting)
@@ -108,13 +110,14 @@ def fallbacks(
     return tuple(found), tuple(notes)
 
 
-def parse(name: str) -> tuple[ProviderName, str]:
+def parse(name: str) -> tuple[str, str]:
     """`provider:model` as its parts. Raises UsageError."""
     provider, _, model = name.partition(":")
     if keys.redact(name) != name:
         raise UsageError("what stands in the place of a model looks like an API key", hint="gemx config set-key gemini")
-    if provider not in providers.NAMES:
-        hint = "a model is gemini:NAME, gguf:NAME or gguf:PATH.gguf, openai:NAME, or extractive"
+    if not providers.is_known(provider):
+        forms = "a model is gemini:NAME, gguf:NAME or gguf:PATH.gguf, openai:NAME, or extractive"
+        hint = plugins.not_enabled("provider", provider) or forms
         raise UsageError(f"unknown provider {provider!r}{suggest(provider, providers.NAMES)}", hint=hint)
     if provider != "extractive" and not model:
         raise UsageError(f"{name!r} names no model", hint=f"for example {provider}:NAME")
@@ -138,7 +141,7 @@ def _setting(settings: Settings, flag: str | None, task: Task, own: Setting | No
     return Setting(routed, f"config.json routes.{task}") if routed is not None else setting
 
 
-def _parsed(setting: Setting) -> tuple[ProviderName, str]:
+def _parsed(setting: Setting) -> tuple[str, str]:
     try:
         return parse(setting.value)
     except UsageError as exc:

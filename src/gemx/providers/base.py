@@ -48,7 +48,18 @@ class Origin:
     template_version: str | None = None
     template_sha256: str | None = None
     template_path: str | None = None
+    flow: str | None = None
+    flow_sha256: str | None = None
+    flow_path: str | None = None
+    step: str | None = None
+    item: str | None = None
     subject: str | None = None
+
+    @property
+    def about(self) -> dict[str, str | None]:
+        """What was run, by the names that it has in the audit: `gemx.automation`, `gemx.flow`, …"""
+        apart = ("command", "run_id", "subject")
+        return {f"gemx.{name}": value for name, value in vars(self).items() if name not in apart}
 
 
 @dataclass(frozen=True)
