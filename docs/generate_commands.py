@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
-import typer
-
+from gemx.cli import tree
 from gemx.cli.app import app
 
 PATH = Path(__file__).with_name("commands.md")
@@ -34,7 +33,7 @@ def walk(command: Any, path: str = "gemx") -> Iterator[tuple[str, Any]]:
 
 def reference() -> str:
     """The whole page."""
-    sections = (section(path, command) for path, command in walk(typer.main.get_command(app)) if not command.hidden)
+    sections = (section(path, command) for path, command in walk(tree.whole(app)) if not command.hidden)
     return "\n".join([PREFACE, *sections]).rstrip("\n") + "\n"
 
 

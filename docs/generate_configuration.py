@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,16 @@ def schema_text() -> str:
     return json.dumps(configuration.json_schema(), ensure_ascii=False, indent=2) + "\n"
 
 
-def table(schema: dict[str, Any]) -> str:
-    """The keys of a schema, a row each, with what they take."""
-    rows = [f"| `{key}` | {form} | {default} | {said} |" for key, form, default, said in _rows(schema, schema, "")]
+def table(schema: dict[str, Any], defaults: Mapping[str, Any]) -> str:
+    """The keys of a schema, a row each, with what they take; `defaults` are those that the schema leaves open."""
+    found = ((key, *_described(field, inner, defaults.get(key))) for key, field, inner in _rows(schema, schema, ""))
+    rows = [f"| `{key}` | {form} | {default} | {said} |" for key, form, default, said in found]
     return "\n".join(["| Key | Takes | Default | |", "|---|---|---|---|", *rows]) + "\n"
 
 
-def _rows(schema: dict[str, Any], node: dict[str, Any], above: str) -> Iterator[tuple[str, str, str, str]]:
+def _rows(
+    schema: dict[str, Any], node: dict[str, Any], above: str
+) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
     for name, field in node["properties"].items():
         inner = _resolved(schema, field)
         if "properties" in inner:
@@ -37,9 +40,14 @@ def _rows(schema: dict[str, Any], node: dict[str, Any], above: str) -> Iterator[
             own = "gemini" if "propertyNames" in inner else "NAME"
             yield from _rows(schema, _resolved(schema, inner["additionalProperties"]), f"{above}{name}.{own}.")
         elif (above, name) not in {("", "version"), ("", "gemx")}:
-            default = field.get("default")
-            shown = "" if default in (None, {}) else f"`{json.dumps(default)}`"
-            yield f"{above}{name}", _form(inner), shown, field.get("description", "")
+            yield f"{above}{name}", field, inner
+
+
+def _described(field: dict[str, Any], inner: dict[str, Any], open_default: Any) -> tuple[str, str, str]:
+    default = field.get("default")
+    default = open_default if default is None else default
+    shown = "" if default in (None, {}) else f"`{json.dumps(default)}`"
+    return _form(inner), shown, field.get("description", "")
 
 
 def _resolved(schema: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
@@ -67,10 +75,14 @@ def _form(node: dict[str, Any]) -> str:
 
 def page(text: str) -> str:
     """The page with its tables as they are now."""
-    tables = {"settings": configuration.json_schema(), "profile": settings.Profile.model_json_schema()}
-    for name, schema in tables.items():
+    tables = {
+        # A profile that says nothing leaves it to config.json, whose defaults these are.
+        "settings": table(configuration.json_schema(), settings.DEFAULTS),
+        "profile": table(settings.Profile.model_json_schema(), {}),
+    }
+    for name, rows in tables.items():
         pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-        text = pattern.sub(lambda match, schema=schema: f"{match[1]}{table(schema)}{match[2]}", text)
+        text = pattern.sub(lambda match, rows=rows: f"{match[1]}{rows}{match[2]}", text)
     return text
 
 

@@ -12,8 +12,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-import typer
 
+from gemx.cli import tree
 from gemx.cli.app import app
 
 ROOT = Path(__file__).parents[1]
@@ -29,7 +29,7 @@ def _script() -> ModuleType:
 
 
 GENERATOR = _script()
-COMMANDS: dict[str, Any] = dict(GENERATOR.walk(typer.main.get_command(app)))
+COMMANDS: dict[str, Any] = dict(GENERATOR.walk(tree.whole(app)))
 
 
 def _run(script: Path, *arguments: str, width: str = "80") -> subprocess.CompletedProcess[str]:

@@ -78,6 +78,45 @@ def test_tracked_changes_are_read_as_accepted_and_told() -> None:
     assert found.notes == ("it has tracked changes: insertions are read, deletions are left out",)
 
 
+HIDDEN_STYLES = part(
+    "styles",
+    '<w:style w:type="character" w:styleId="oculto"><w:rPr><w:vanish/></w:rPr></w:style>'
+    '<w:style w:type="character" w:styleId="herda"><w:basedOn w:val="oculto"/></w:style>'
+    '<w:style w:type="paragraph" w:styleId="secreto"><w:rPr><w:vanish w:val="1"/></w:rPr></w:style>',
+)
+
+
+def test_hidden_text_is_left_out_wherever_it_stands_and_told() -> None:
+    hidden = run("ESCONDIDO", "<w:vanish/>")
+    row = f"<w:tr><w:trPr><w:hidden/></w:trPr><w:tc>{p('ESCONDIDO')}</w:tc></w:tr>"
+    seen = run("À vista", '<w:vanish w:val="0"/>')
+    body = (
+        f"<w:p>{run('Alta')}{hidden}{run('.')}</w:p>"
+        + "<w:p>"
+        + run("ESCONDIDO", '<w:rStyle w:val="herda"/>')
+        + "</w:p>"
+        + p("ESCONDIDO", "secreto")
+        + f'<w:p><w:pPr><w:pStyle w:val="secreto"/></w:pPr>{seen}</w:p>'
+        + f"<w:tbl><w:tr><w:tc>{p('célula')}</w:tc></w:tr>{row}</w:tbl>"
+        + '<w:p><w:r><w:rPr><w:vanish/></w:rPr><w:fldChar w:fldCharType="begin"/><w:t>ESCONDIDO</w:t></w:r>'
+        + '<w:r><w:fldChar w:fldCharType="end"/></w:r></w:p>'
+    )
+    header = part("hdr", f"<w:p>{run('Leito 3')}{hidden}</w:p>")
+    found = read(body, {"styles.xml": HIDDEN_STYLES, "header1.xml": header})
+    assert found.text == "[cabeçalho]\nLeito 3\n\nAlta.\n\nÀ vista\n\n| célula |\n"
+    assert found.notes == ("it has hidden text, which is left out",)
+
+
+def test_text_that_a_tracked_change_took_away_is_nowhere() -> None:
+    gone = f'<w:moveFrom w:id="3">{run("LEVADO")}</w:moveFrom><w:del w:id="2">{run("LEVADO")}</w:del>'
+    row = f'<w:tr><w:trPr><w:del w:id="4"/></w:trPr><w:tc>{p("LEVADO")}</w:tc></w:tr>'
+    cell = f'<w:tc><w:tcPr><w:cellDel w:id="5"/></w:tcPr>{p("LEVADO")}</w:tc>'
+    table_ = f"<w:tbl>{row}<w:tr>{cell}<w:tc>{p('fica')}</w:tc></w:tr></w:tbl>"
+    found = read(f"<w:p>{run('Alta')}{gone}</w:p>", {"header1.xml": part("hdr", f"<w:p>{gone}</w:p>{p('x')}{table_}")})
+    assert found.text == "[cabeçalho]\nx\nfica\n\nAlta\n"
+    assert found.notes == ("it has tracked changes: insertions are read, deletions are left out",)
+
+
 def test_comments_and_pictures_are_left_out_and_told() -> None:
     comments = part("comments", f'<w:comment w:id="1">{p("rever")}</w:comment><w:comment w:id="2">{p("x")}</w:comment>')
     found = read(p("Alta."), {"comments.xml": comments, "media/image1.png": b"x"})

@@ -123,3 +123,10 @@ def test_a_page_that_no_parser_can_bear_is_an_input_error(tmp_path: Path, monkey
     (tmp_path / "a.html").write_text("<![CDATA[" * 300_000)
     with pytest.raises(InputError, match=r"a\.html cannot be read as HTML"):
         documents.read_file(tmp_path / "a.html")
+
+
+def test_a_page_of_empty_paragraphs_is_read_within_the_time_of_a_page() -> None:
+    page = b"<html><body>" + b"<p> </p>" * 100_000 + b"<p>fim</p>"
+    found = documents.read_bytes(page, "a.html", shown="a.html")
+    assert isinstance(found, Text)
+    assert found.text == "fim\n"

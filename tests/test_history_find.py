@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from gemx import history, places, storage
-from gemx.errors import NotFoundError
+from gemx.errors import NotFoundError, StorageError
 from gemx.history import Entry, Filter
 from gemx.history.tables import MIGRATIONS
 
@@ -208,6 +208,25 @@ def test_nothing_is_left_in_a_journal_either(monkeypatch: pytest.MonkeyPatch, wa
     other = sqlite3.connect(places.history_file())
     other.execute("SELECT count(*) FROM entries").fetchall()
     {"remove": lambda: history.remove(["old"]), "prune": lambda: history.prune(30), "all": history.remove_all}[way]()
+    assert not is_anywhere("Zqxwsecret") and not is_anywhere("zqxwsecret")
+    other.close()
+
+
+@pytest.mark.parametrize("way", ["remove", "prune", "all"])
+def test_what_a_reader_keeps_in_the_log_is_not_called_erased(monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    monkeypatch.setattr(storage, "has_sound_wal", lambda: True)
+    monkeypatch.setattr(storage, "_BUSY_SECONDS", 0.05)
+    keep("old", prompt="Zqxwsecret", time="2020-01-01T00:00:00.000Z")
+    other = sqlite3.connect(places.history_file(), isolation_level=None)
+    other.execute("BEGIN")
+    other.execute("SELECT count(*) FROM entries").fetchall()
+    erase = {"remove": lambda: history.remove(["old"]), "all": history.remove_all}
+    with pytest.raises(StorageError, match="1 run is out of the history") as caught:
+        erase.get(way, lambda: history.prune(30, rewrite=True))()
+    assert caught.value.hint == "let it end, then: gemx history prune"
+    assert is_anywhere("Zqxwsecret")
+    other.execute("COMMIT")
+    assert history.prune(30, rewrite=True) == 0
     assert not is_anywhere("Zqxwsecret") and not is_anywhere("zqxwsecret")
     other.close()
 

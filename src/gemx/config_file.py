@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from gemx import configuration, keys, locks, places, strict_json
 from gemx.configuration import VERSION
-from gemx.errors import ConfigError, StorageError
+from gemx.errors import ConfigError, InvalidFileError, Problem, StorageError
 
 _MOST_BACKUPS = 1000
 # Headers that carry a key by their nature.
@@ -60,7 +60,7 @@ def change(edit: Callable[[dict[str, Any]], None]) -> Written:
         data = configuration.read_json(before, path) if before is not None else {"version": VERSION}
         edit(data)
         after = dumped(data)
-        configuration.parse(after, path)
+        _check(after, before, path)
         if before is not None and _same(before, after):
             return Written(path, changed=False)
         return _write(before, after)
@@ -116,6 +116,24 @@ def new_secret(before: Any, after: Any) -> str | None:
     """The place of a key that `after` holds and `before` did not; None where there is none."""
     held = set(secrets(before))
     return next((place for place, value in secrets(after) if (place, value) not in held), None)
+
+
+def _check(after: str, before: str | None, path: Path) -> None:
+    """Raise InvalidFileError where a text is not valid, each problem at its place in the file as it is `before`."""
+    try:
+        configuration.parse(after, path)
+    except InvalidFileError as exc:
+        known = {problem.message: problem for problem in _problems(before, path)}
+        found = [known.get(each.message) or Problem(path, 0, 0, each.message) for each in exc.problems]
+        raise InvalidFileError(sorted(found, key=lambda problem: (problem.line, problem.column))) from exc
+
+
+def _problems(text: str | None, path: Path) -> list[Problem]:
+    try:
+        configuration.parse(text or "{}", path)
+    except InvalidFileError as exc:
+        return exc.problems
+    return []
 
 
 def _write(before: str | None, after: str) -> Written:

@@ -25,6 +25,7 @@ Network = Literal["machine", "site", "any"]
 Dollars = Annotated[float, Field(gt=0, le=1_000_000)]
 Text = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
+PluginName = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100)]
 
 
 def _known_zone(name: str) -> str:
@@ -132,6 +133,12 @@ class RoutesConfig(Section):
     long_above: Count = _said("from how many tokens on a request is long", 100_000)
 
 
+class KnowledgeConfig(Section):
+    """What makes the vectors of knowledge bases: the model of those that are new; none without."""
+
+    embedder: ModelName | None = _said("the model that makes the vectors of new knowledge bases")
+
+
 class Config(Section):
     """The user's config.json."""
 
@@ -157,6 +164,8 @@ class Config(Section):
     keys: dict[Literal["gemini"], KeySource] = _said("where the key for Gemini is read", {})
     audit: AuditConfig = _said("the audit log", AuditConfig())
     history: HistoryConfig = _said("the texts of results", HistoryConfig())
+    knowledge: KnowledgeConfig = _said("knowledge bases", KnowledgeConfig())
+    plugins: list[PluginName] = _said("the installed plugins that are used; gemx plugins enable NAME", [])
 
 
 def load(path: Path) -> Config:
@@ -249,7 +258,7 @@ def _problem(detail: Any) -> tuple[tuple[str | int, ...], str]:
 
 def _known_keys() -> list[str]:
     models: tuple[type[BaseModel], ...] = (Config, EndpointConfig, KeySource, AuditConfig, HistoryConfig)
-    models += (AutomationsConfig, BudgetConfig, LimitConfig, RetryConfig, RoutesConfig)
+    models += (AutomationsConfig, BudgetConfig, LimitConfig, RetryConfig, RoutesConfig, KnowledgeConfig)
     return [field.alias or name for model in models for name, field in model.model_fields.items()]
 
 

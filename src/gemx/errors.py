@@ -4,7 +4,8 @@ GemxError                          1  a bug, unless a subclass says otherwise
 ├── UsageError                     2  usage
 ├── ConfigError                    3  config
 │   ├── InvalidFileError           3  invalid_file        (a list of problems with file, line, column)
-│   └── NotFoundError              3  not_found           (an automation, template, profile… of that name)
+│   ├── NotFoundError              3  not_found           (an automation, template, profile… of that name)
+│   └── PluginError                3  plugin              (a plugin that does not load, or fails)
 ├── InputError                     4  input
 ├── ProviderError                  5  provider            (permanent)
 │   ├── AuthenticationError        5  auth
@@ -99,6 +100,12 @@ class NotFoundError(ConfigError):
     """No automation, profile or template has that name."""
 
     code = "not_found"
+
+
+class PluginError(ConfigError):
+    """A plugin does not load, is none, or failed in a way that it should not."""
+
+    code = "plugin"
 
 
 class InputError(GemxError):
@@ -221,6 +228,14 @@ class StreamCutError(TemporaryError):
 
     code = "stream_cut"
     may_be_billed = True
+
+
+class CommandError(GemxError):
+    """A command that a flow runs did not start, did not end in time, or ended with another exit code than 0."""
+
+    code = "command"
+    exit_code = 5
+    retryable = True
 
 
 class ContractError(GemxError):

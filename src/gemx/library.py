@@ -131,6 +131,13 @@ def shelves(kind: Kind) -> list[tuple[Found, ...]]:
     return [tuple(known[name].values()) for name in sorted(known)]
 
 
+def user_file(kind: Kind, name: str) -> Path:
+    """The file of the user's own of this name: the one that is used where there is one, else what it would be."""
+    folder = places.config_dir() / kind
+    known = (folder / f"{name}{suffix}" for suffix in reversed(_SUFFIXES))
+    return next((path for path in known if places.is_file(path)), folder / f"{name}{_SUFFIXES[0]}")
+
+
 def shipped_names(kind: Kind) -> list[str]:
     """The names of the files of a kind that ship with gemx."""
     return [path.stem for path in _yaml_files(places.shipped(kind))]

@@ -5,14 +5,19 @@ Knows paths only, never what is in the files.
 
 from __future__ import annotations
 
+import contextlib
 import os
-from importlib.resources import files
+import stat
+import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from gemx.errors import ConfigError, StorageError
 
 DIRECTORY_MODE = 0o700
 FILE_MODE = 0o600
+_DRAFT = ".gemx-"
+_KILLED_SECONDS = 3600.0
 
 _XDG = {
     "config": ("XDG_CONFIG_HOME", ".config"),
@@ -67,6 +72,21 @@ def history_file() -> Path:
     return data_dir() / "history.db"
 
 
+def ledgers_dir() -> Path:
+    """The folder of what flows and batches did, a database a run."""
+    return data_dir() / "flows"
+
+
+def kb_dir() -> Path:
+    """The folder of the knowledge bases, a database each."""
+    return data_dir() / "kb"
+
+
+def kb_cache_dir() -> Path:
+    """What is made of knowledge bases and folders: matrices of vectors, and the bases of folders."""
+    return cache_dir() / "kb"
+
+
 def models_dir() -> Path:
     """The folder of installed GGUF models."""
     return data_dir() / "models"
@@ -77,12 +97,14 @@ def shipped(folder: str) -> Path:
 
     A wheel carries it inside the package; an editable install leaves it at the repository's root.
     """
-    inside = Path(str(files("gemx"))) / "_data" / folder
+    inside = Path(__file__).parent / "_data" / folder
     return inside if inside.is_dir() else Path(__file__).parents[2] / folder
 
 
 def ensure_private_dir(path: Path) -> Path:
     """Create a directory that only the user can read, parents included."""
+    if path.is_dir():
+        return path
     try:
         # `parents=True` would create the parents with the umask's mode.
         for folder in reversed([path, *path.parents]):
@@ -95,8 +117,23 @@ def ensure_private_dir(path: Path) -> Path:
     return path
 
 
-def write_private(path: Path, data: bytes, *, new: bool = False) -> None:
-    """Write a file that only the user can read, whole or not at all; its folder is there.
+def rewrite(path: Path, data: bytes) -> None:
+    """Write a text that holds no secret in the place of a file, whole or not at all; its folder is there.
+
+    A link goes on leading to its file, and one that is the user's keeps its mode. Raises StorageError.
+    """
+    try:
+        target = path.resolve()
+        found = target.stat() if target.exists() else None
+    except (OSError, RuntimeError) as exc:
+        # A link that leads to itself is a RuntimeError.
+        raise StorageError(f"cannot write {path}: {getattr(exc, 'strerror', None) or exc}") from exc
+    own = found is not None and found.st_uid == os.getuid()
+    write_private(target, data, mode=stat.S_IMODE(found.st_mode) & 0o777 if found and own else FILE_MODE)
+
+
+def write_private(path: Path, data: bytes | Iterable[bytes], *, new: bool = False, mode: int = FILE_MODE) -> None:
+    """Write a file that only the user can read, or of another mode, whole or not at all; its folder is there.
 
     With `new` it must not be there yet. Raises StorageError.
     """
@@ -104,16 +141,18 @@ def write_private(path: Path, data: bytes, *, new: bool = False) -> None:
 
     draft = ""
     try:
-        descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=".gemx-")
+        descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=_DRAFT)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            file.writelines([data] if isinstance(data, bytes) else data)
             file.flush()
+            os.fchmod(descriptor, mode)
             os.fsync(descriptor)
         if new:
             path.hardlink_to(draft)
             Path(draft).unlink()
         else:
             Path(draft).replace(path)
+        sweep(path.parent)
     except BaseException as exc:
         if draft:
             Path(draft).unlink(missing_ok=True)
@@ -122,6 +161,15 @@ def write_private(path: Path, data: bytes, *, new: bool = False) -> None:
                 f"cannot write {path}: {exc.strerror}", hint="free some disk space, or write elsewhere"
             ) from exc
         raise
+
+
+def sweep(folder: Path, seconds: float = _KILLED_SECONDS) -> None:
+    """Remove the drafts of writers that were killed: those that are older, as none under way is."""
+    oldest = time.time() - seconds
+    for draft in folder.glob(f"{_DRAFT}*"):
+        with contextlib.suppress(OSError):
+            if draft.stat().st_mtime <= oldest:
+                draft.unlink()
 
 
 def user_path(text: str) -> Path:

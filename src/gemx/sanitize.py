@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 
@@ -18,3 +19,10 @@ def printable(text: str) -> str:
     return "".join(
         char for char in _SEQUENCE.sub("", text) if char in _KEPT or unicodedata.category(char) not in _INVISIBLE
     )
+
+
+def escaped(text: str) -> str:
+    """JSON whose foreign text keeps what `printable` would take out, as escapes: JSON itself escapes only a part."""
+    if printable(text) == text:
+        return text
+    return "".join(char if printable(char) else json.dumps(char)[1:-1] for char in text)

@@ -75,24 +75,36 @@ def _field(field: str) -> tuple[str, dict[str, str]]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    from jsonschema import SchemaError
-    from jsonschema.validators import Draft202012Validator
-
     try:
         text = path.read_text(encoding="utf-8")
         strict_json.loads(text)
         schema = json.loads(text)
-        Draft202012Validator.check_schema(schema)
     except OSError as exc:
         raise ConfigError(f"cannot read the schema {path}: {exc.strerror}") from exc
     except (ValueError, RecursionError) as exc:
         raise ConfigError(f"{path}: not JSON, or nested too deeply: {exc}") from exc
+    return checked(schema, str(path))
+
+
+def checked(schema: object, shown: str) -> dict[str, Any]:
+    """A JSON Schema that is an object and refers to nothing outside itself; messages call it `shown`.
+
+    Raises ConfigError.
+    """
+    from jsonschema import SchemaError
+    from jsonschema.validators import Draft202012Validator
+
+    try:
+        Draft202012Validator.check_schema(schema)  # pyright: ignore[reportArgumentType]
     except SchemaError as exc:
-        raise ConfigError(f"{path}: not a JSON Schema: {exc.message}") from exc
+        raise ConfigError(f"{shown}: not a JSON Schema: {exc.message}") from exc
+    except RecursionError as exc:
+        raise ConfigError(f"{shown}: nested too deeply") from exc
     if not isinstance(schema, dict):
-        raise ConfigError(f"{path}: expected a JSON Schema that is an object")
-    _check_references(path, schema)  # pyright: ignore[reportUnknownArgumentType]
-    return schema  # pyright: ignore[reportUnknownVariableType]
+        raise ConfigError(f"{shown}: expected a JSON Schema that is an object")
+    found = cast("dict[str, Any]", schema)
+    _check_references(shown, found)
+    return found
 
 
 def validator(schema: Mapping[str, Any]) -> Any:
@@ -120,7 +132,7 @@ def _checks(schema: Mapping[str, Any]) -> Any:
     return Draft202012Validator(schema, registry=Registry())
 
 
-def _check_references(path: Path, schema: dict[str, Any]) -> None:
+def _check_references(shown: str, schema: dict[str, Any]) -> None:
     from referencing import Registry, Resource
     from referencing.exceptions import Unresolvable
     from referencing.jsonschema import DRAFT202012
@@ -132,9 +144,9 @@ def _check_references(path: Path, schema: dict[str, Any]) -> None:
         try:
             endless = _is_endless(resolver, {"$ref": reference}, ())
         except (Unresolvable, ValueError) as exc:
-            raise ConfigError(f"{path}: the $ref {reference!r} leads nowhere in this file") from exc
+            raise ConfigError(f"{shown}: the $ref {reference!r} leads nowhere in this file") from exc
         if endless:
-            raise ConfigError(f"{path}: the $ref {reference!r} refers to itself without end")
+            raise ConfigError(f"{shown}: the $ref {reference!r} refers to itself without end")
 
 
 def _is_endless(resolver: Any, node: Any, followed: tuple[str, ...]) -> bool:

@@ -477,6 +477,7 @@ def test_the_answer_from_stdin(run_gemx: Run) -> None:
     assert (done.code, done.json["data"]["verified"]) == (0, True)
     envelope = json.dumps({"gemx": 1, "data": {"answer": draft("hda_triage")}})
     assert run_gemx(*verify("hda_triage", "-"), stdin=envelope).code == 0
+    assert run_gemx(*verify("hda_triage", "-"), stdin=f"```json\n{answer}\n```\n").code == 0
     assert run_gemx(*verify("hda_triage", "-"), stdin="").code == 6
 
 
@@ -1032,6 +1033,13 @@ def test_a_drug_that_is_unknown_is_exit_3_with_what_it_may_be(run_gemx: Run) -> 
     assert "did you mean" not in told.json["errors"][0]["message"]
     assert "gemx auto drugs" in told.json["errors"][0]["hint"]
     assert run_gemx("auto", "drugs", "").code == 3
+
+
+def test_a_drug_by_the_first_word_of_its_name(run_gemx: Run) -> None:
+    assert run_gemx("auto", "drugs", "Insulina").out.startswith("Insulina regular humana (insulina_regular): ")
+    done = run_gemx("auto", "drugs", "cloreto")
+    assert (done.code, done.out) == (3, "")
+    assert "'cloreto' may be: cloreto_potassio, cloreto_sodio_09" in done.err
 
 
 def test_drugs_of_another_formulary(run_gemx: Run, workdir: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 import planted_keys
 from conftest import RunGemx
-from gemx import configuration
+from gemx import configuration, settings
 from terminal import on_a_terminal
 from test_settings import write_config, write_profile
 
@@ -138,8 +138,8 @@ def test_a_wrong_file_is_named_with_its_place_and_can_be_mended(run_gemx: RunGem
     path = write_config('{"version": 1,\n "modle": "x",\n "timeout": -1}')
     done = run_gemx("config", "set", "model", "gguf:a")
     assert done.code == 3
-    assert "unknown key modle" in done.err
-    assert "timeout: Input" in done.err
+    assert f"{path}:2:2: unknown key modle; did you mean 'model'?" in done.err
+    assert f"{path}:3:13: timeout: Input" in done.err
     assert f"{path}:2:2: unknown key modle; did you mean 'model'?" in run_gemx("config", "list").err
     write_config('{"version": 1, "modle": "x"}')
     assert run_gemx("config", "unset", "modle").code == 0
@@ -254,6 +254,13 @@ def test_validate_sees_the_environment(run_gemx: RunGemx, monkeypatch: pytest.Mo
 
 def test_the_schema_is_that_of_the_model(run_gemx: RunGemx) -> None:
     assert run_gemx("config", "schema").json == configuration.json_schema()
+
+
+@pytest.mark.parametrize("name", settings.DEFAULTS)
+def test_the_page_names_the_defaults_that_no_schema_has(name: str) -> None:
+    page = (Path(__file__).parents[2] / "docs/configuration.md").read_text()
+    row = next(line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
+    assert row.split(" | ")[2] == f"`{json.dumps(settings.DEFAULTS[name])}`"
 
 
 def test_the_published_schema_and_the_page_are_up_to_date(tmp_path: Path) -> None:

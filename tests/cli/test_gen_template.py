@@ -215,6 +215,12 @@ def test_extract_without_a_block_is_exit_6_and_the_answer_is_on_stderr(
         ("`a` e ```b```", None),
         ("    ```\n    a\n    ```", None),
         ("", None),
+        ("1. Um:\n\n    ```sh\n    ls\n      -l\n    ```\n", "ls\n  -l\n"),
+        ("10. a\n\n       ~~~\n       x\n       ~~~\n", "x\n"),
+        ("- a\n  - b\n\n    ```\n    x\n    ```\n", "x\n"),
+        ("- ```py\n  x\n  ```\n", "x\n"),
+        ("- a\n\n\t```\n\tx\n\t```\n", "x\n"),
+        ("- a\n\ntexto\n\n    ```\n    x\n    ```\n", None),
     ],
 )
 def test_code_block(text: str, wanted: str | None) -> None:

@@ -347,3 +347,20 @@ def test_a_damaged_history_is_exit_11(run_gemx: Run, workdir: Path, gemx_home: P
     assert "is damaged" in done.err
     assert "Traceback" not in done.err
     assert run_gemx("history", *argv, "--json").json["errors"][0]["code"] == "storage"
+
+
+@pytest.mark.parametrize("argv", COMMANDS)
+@pytest.mark.parametrize("what", ["folder", "dangling link", "file above"])
+def test_what_cannot_be_a_history_is_not_an_empty_one(
+    run_gemx: Run, workdir: Path, gemx_home: Path, argv: tuple[str, ...], what: str
+) -> None:
+    path = gemx_home / "data/history.db"
+    if what == "file above":
+        gemx_home.mkdir()
+        path.parent.write_text("")
+    else:
+        path.parent.mkdir(parents=True)
+        path.mkdir() if what == "folder" else path.symlink_to(gemx_home / "unmounted/history.db")
+    done = run_gemx("history", *argv)
+    assert (done.code, done.out) == (11, "")
+    assert str(path) in done.err

@@ -137,7 +137,7 @@ def test_one_that_stands_before_a_shipped_one_says_so(run_gemx: RunGemx, gemx_ho
     assert done.json["data"]["shadows"].endswith("profiles/coding.yaml")
     done = run_gemx("profiles", "remove", "coding")
     assert (done.code, done.out) == (0, f"{own(gemx_home, 'coding')} was removed\n")
-    assert "is now the profile that ships" in done.err
+    assert done.err == "coding is now the one that ships\n"
 
 
 def test_remove_takes_only_what_is_ones_own_and_does_not_hold(run_gemx: RunGemx, gemx_home: Path) -> None:
@@ -194,6 +194,36 @@ def test_edit_of_ones_own_and_what_is_wrong(gemx_home: Path, tmp_path: Path) -> 
     )
     assert code == 0
     assert settings.load_profile("uti").title == "Nova"
+
+
+def test_a_file_that_ends_in_yml_is_found_edited_and_removed_itself(
+    run_gemx: RunGemx, gemx_home: Path, tmp_path: Path
+) -> None:
+    write_profile("coding")
+    path = own(gemx_home, "coding").rename(own(gemx_home, "coding").with_suffix(".yml"))
+    taken = run_gemx("profiles", "new", "coding")
+    assert (taken.code, str(path) in taken.err) == (2, True)
+    text = editing(gemx_home, tmp_path, "gemx: profile/v1\ntitle: Nova\n")
+    assert on_a_terminal(("profiles", "edit", "coding"), text)[0] == 0
+    assert "title: Nova" in path.read_text()
+    assert [each.name for each in path.parent.iterdir()] == ["coding.yml"]
+    # Of both, which only a hand can write, the list says which one holds, and what comes after it.
+    write_profile("coding", "gemx: profile/v1\ntitle: Outra\n")
+    assert f"Nova  (yours, in place of {own(gemx_home, 'coding')})" in run_gemx("profiles", "list").out
+    done = run_gemx("profiles", "remove", "coding")
+    assert (done.out, f"is now {own(gemx_home, 'coding')}" in done.err) == (f"{path} was removed\n", True)
+
+
+def test_edit_keeps_the_mode_of_the_file_and_a_link(gemx_home: Path, tmp_path: Path) -> None:
+    write_profile("uti")
+    kept = own(gemx_home, "uti").rename(tmp_path / "uti.yaml")
+    kept.chmod(0o640)
+    own(gemx_home, "uti").symlink_to(kept)
+    text = editing(gemx_home, tmp_path, "gemx: profile/v1\ntitle: Nova\n")
+    assert on_a_terminal(("profiles", "edit", "uti"), text)[0] == 0
+    assert own(gemx_home, "uti").is_symlink()
+    assert "title: Nova" in kept.read_text()
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o640
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from fake_gemini import FakeGemini
 from gemx import places
 from terminal import on_a_terminal
+from test_settings import write_profile
 
 Run = Callable[..., Any]
 SHIPPED = ("evolucao", "parecer", "passagem_sbar", "resumo_alta", "resumo_artigo", "revisao_codigo")
@@ -91,7 +93,7 @@ def test_new_writes_a_skeleton_that_validates_and_renders(run_gemx: Run, workdir
     path = own / "minha-nota.yaml"
     assert (done.code, done.out) == (0, f"{path}\n")
     assert path.stat().st_mode & 0o777 == 0o600
-    assert run_gemx("auto", "validate", str(path)).code == 0
+    assert run_gemx("templates", "validate", "minha-nota").code == 0
     assert run_gemx("templates", "render", "minha-nota", "Texto.").out.endswith("\n\nTexto.\n")
     again = run_gemx("templates", "new", "minha-nota")
     assert (again.code, again.out) == (2, "")
@@ -108,7 +110,11 @@ def test_new_writes_a_skeleton_that_validates_and_renders(run_gemx: Run, workdir
 
 def test_an_id_is_the_name_of_its_file(run_gemx: Run, workdir: Path) -> None:
     path = put(workdir, "a", prompt="x\nid: b")
-    for argv in (("auto", "validate", str(path)), ("templates", "render", str(path))):
+    for argv in (
+        ("auto", "validate", str(path)),
+        ("templates", "validate", str(path)),
+        ("templates", "render", str(path)),
+    ):
         done = run_gemx(*argv)
         assert done.code == 3
         assert "a.yaml:4:5: the id 'b' is not the file's name, 'a'" in done.err
@@ -197,6 +203,42 @@ def test_edit_keeps_the_old_one_where_the_new_is_wrong(
     assert "your text is kept in" in shown
 
 
+@pytest.mark.parametrize("linked", [False, True])
+def test_edit_keeps_the_mode_of_the_file_and_a_link(
+    gemx_home: Path, own: Path, workdir: Path, tmp_path: Path, linked: bool
+) -> None:
+    path = put(tmp_path / "repository" if linked else own, "meu")
+    path.chmod(0o644)
+    named = own / "meu.yaml"
+    if linked:
+        own.mkdir(parents=True)
+        named.symlink_to(path)
+    env = environment(gemx_home, editor(tmp_path, 'sed -i "s/^title: .*/title: Outro/" "$1"'))
+    code, shown, _ = on_a_terminal(("templates", "edit", "meu"), env)
+    assert code == 0, shown
+    assert named.is_symlink() == linked
+    assert "title: Outro\n" in path.read_text()
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_file_that_ends_in_yml_is_edited_replaced_and_removed_itself(
+    run_gemx: Run, gemx_home: Path, own: Path, workdir: Path, tmp_path: Path
+) -> None:
+    path = put(own, "velha").rename(own / "velha.yml")
+    env = environment(gemx_home, editor(tmp_path, 'sed -i "s/^title: .*/title: Outro/" "$1"'))
+    assert on_a_terminal(("templates", "edit", "velha"), env)[0] == 0
+    assert "title: Outro\n" in path.read_text()
+    (workdir / "patterns/velha").mkdir(parents=True)
+    (workdir / "patterns/velha/system.md").write_text("Resuma {{tema}}.")
+    assert run_gemx("templates", "import", "patterns", "--json").json["data"]["skipped"] == 1
+    assert run_gemx("templates", "import", "patterns", "--force", "--json").json["data"]["replaced"] == 1
+    assert run_gemx("templates", "import", "patterns", "--json").json["data"]["same"] == 1
+    assert [each.name for each in own.iterdir()] == ["velha.yml"]
+    assert "Resuma {{ tema }}" in path.read_text()
+    assert run_gemx("templates", "remove", "velha").out == f"{path} was removed\n"
+    assert list(own.iterdir()) == []
+
+
 def test_import_tells_what_came_and_what_did_not(run_gemx: Run, workdir: Path, own: Path) -> None:
     for name, text in (("resumir", "Resuma {{tema}} e {x}."), ("vazio", "")):
         (workdir / "patterns" / name).mkdir(parents=True)
@@ -221,3 +263,40 @@ def test_import_tells_what_came_and_what_did_not(run_gemx: Run, workdir: Path, o
     told = run_gemx("templates", "import", "so_vazio", "--json")
     assert (told.code, told.json["exit_code"], told.json["data"]["skipped"]) == (4, 4, 1)
     assert run_gemx("templates", "import", "nada").code == 4
+
+
+def test_validate_checks_every_file_that_is_found_and_templates_alone(run_gemx: Run, workdir: Path, own: Path) -> None:
+    assert run_gemx("templates", "validate").out == f"{len(SHIPPED)} files are valid\n"
+    path = put(own, "parecer", prompt="'{{'")
+    done = run_gemx("templates", "validate")
+    assert (done.code, done.out) == (3, f"{len(SHIPPED)} of {len(SHIPPED) + 1} files are valid\n")
+    assert f"{path}:3:9: prompt: template syntax" in done.err
+    assert f"gemx templates validate {path}" in run_gemx("templates", "list").out
+    assert run_gemx("templates", "validate", "evolucao", "--json").json["data"]["files"] == 1
+    (workdir / "perfil.yaml").write_text("gemx: profile/v1\ntitle: x\n")
+    assert run_gemx("auto", "validate", "./perfil.yaml").code == 0
+    assert run_gemx("templates", "validate", "./perfil.yaml").code == 3
+
+
+def test_render_shows_what_gen_sends_the_profile_included(
+    run_gemx: Run, workdir: Path, fake_gemini: FakeGemini, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_profile("uti", "gemx: profile/v1\ntitle: x\npersona: Quem.\nlanguage: pt-BR\n")
+    path = put(workdir, "t", prompt="'{{ urgente }}: {{ input }}'")
+    path.write_text(f"{path.read_text()}system: O quê.\nvariables:\n  - {{name: urgente, label: u, type: boolean}}\n")
+    argv = ("./t.yaml", "o caso", "-p", "urgente=não")
+    for given in ((), ("-s", "Outro.")):
+        shown = run_gemx("templates", "render", *argv, *given, "--profile", "uti", "--json").json["data"]
+        assert (
+            shown["system"] == f"Quem.\n\n{given[-1] if given else 'O quê.'}\n\nAnswer in Brazilian Portuguese (pt-BR)."
+        )
+        assert (shown["profile"], shown["prompt"]) == ("uti", "não: o caso")
+        asked = ("gen", "-t", *argv, *given, "--profile", "uti", "-m", "gemini:gemini-3.8-flash", "--guard", "off")
+        assert run_gemx(*asked).code == 0
+        body = fake_gemini.requests[-1].body
+        assert body["systemInstruction"]["parts"] == [{"text": shown["system"]}]
+        assert body["contents"][-1]["parts"] == [{"text": shown["prompt"]}]
+    monkeypatch.setenv("GEMX_PROFILE", "uti")
+    done = run_gemx("templates", "render", *argv)
+    assert done.out.startswith("# system\n\nQuem.\n\nO quê.")
+    assert "profile: uti\n" in done.err

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,17 +23,20 @@ from fake_gemini import FakeGemini
 from fake_openai import FakeOpenAI
 from gemx.documents import Media, Part, Passage, Text
 from gemx.errors import EmptyReplyError, ModelNotFoundError, TimeoutExceededError, UnsupportedError
+from gemx.plugins import Offer
+from gemx.providers import plugin
 from gemx.providers.base import Embedder, Message, Options, Origin, Provider, Reply, Request
 from gemx.providers.extractive import Extractive
 from gemx.providers.gemini import Gemini
 from gemx.providers.llama_cpp import LlamaCpp
 from gemx.providers.openai_compatible import Endpoint, OpenAICompatible
 from loopback import Exchange, Loopback, one_authority
+from made_plugins import EXAMPLE
 from tiny_gguf import write_tiny_gguf
 
 KEY = planted_keys.OPENAI
-NAMES = ("gemini", "openai", "llama_server", "gguf", "extractive")
-MODELS = tuple(name for name in NAMES if name != "extractive")
+NAMES = ("gemini", "openai", "llama_server", "gguf", "extractive", "plugin")
+MODELS = tuple(name for name in NAMES if name not in ("extractive", "plugin"))
 REAL = ("llama_server", "gguf")
 WORDS = "um dois três quatro cinco seis sete oito nove dez"
 # in bytes, which may be half characters, where the model is real
@@ -180,6 +184,11 @@ def opened(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Subject]]
     def extractive() -> Subject:
         return Subject(Extractive(), "extractive", Options())
 
+    def example_plugin() -> Subject:
+        request.getfixturevalue("monkeypatch").syspath_prepend(str(EXAMPLE))
+        entry = EntryPoint("echo", "gemx_example.provider:Echo", "gemx.providers")
+        return Subject(plugin.opened(Offer("provider", "echo", "gemx-example", "1.0", entry)), "plain", Options())
+
     openers: dict[str, Callable[[], Subject]] = {
         "gemini": gemini,
         "openai": openai,
@@ -187,6 +196,7 @@ def opened(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Subject]]
         "gguf": gguf,
         "fresh gguf": lambda: gguf(LlamaCpp()),
         "extractive": extractive,
+        "plugin": example_plugin,
     }
 
     def open_named(name: str) -> Subject:
@@ -227,11 +237,12 @@ def test_says_what_it_is(subject: Subject, name: str) -> None:
         "llama_server": ("openai", "openai", "machine"),
         "gguf": ("gguf", "llama_cpp", "machine"),
         "extractive": ("extractive", "extractive", "machine"),
+        "plugin": ("echo", "gemx_example", "machine"),
     }
     assert (provider.name, provider.system, provider.reach) == expected[name]
     assert isinstance(provider.honoured, frozenset)
     assert provider.honoured <= set(VALUES)
-    assert isinstance(provider, Embedder) == (name != "extractive")
+    assert isinstance(provider, Embedder) == (name in MODELS)
 
 
 @everyone
@@ -317,10 +328,10 @@ def test_the_system_instruction_is_sent(subject: Subject, name: str) -> None:
         assert reply.text != without.text
 
 
-@pytest.mark.parametrize("name", ["gemini", "openai", "gguf", "extractive"])
+@pytest.mark.parametrize("name", ["gemini", "openai", "gguf", "extractive", "plugin"])
 def test_an_image_is_sent_or_refused_never_dropped(subject: Subject, name: str) -> None:
     image = Media(b"\x89PNG", "image/png", "ecg.png")
-    if name in ("gguf", "extractive"):
+    if name in ("gguf", "extractive", "plugin"):
         with pytest.raises(UnsupportedError):
             subject.generate(ask("O que há aqui?", image))
         return
@@ -398,7 +409,7 @@ def test_a_call_ends_at_its_timeout(opened: Callable[[str], Subject], name: str,
     assert seconds * 0.9 <= time.monotonic() - started < seconds + 1.5
 
 
-@pytest.mark.parametrize("name", ["gemini", "openai", "gguf", "extractive"])
+@pytest.mark.parametrize("name", ["gemini", "openai", "gguf", "extractive", "plugin"])
 def test_an_interrupted_call_leaves_the_provider_usable(subject: Subject) -> None:
     def interrupt(_: str) -> None:
         raise KeyboardInterrupt
@@ -408,7 +419,7 @@ def test_an_interrupted_call_leaves_the_provider_usable(subject: Subject) -> Non
     assert subject.generate(cited()).text
 
 
-@pytest.mark.parametrize("name", ["gemini", "openai", "llama_server", "fresh gguf", "extractive"])
+@pytest.mark.parametrize("name", ["gemini", "openai", "llama_server", "fresh gguf", "extractive", "plugin"])
 def test_closing_twice_is_fine(opened: Callable[[str], Subject], name: str) -> None:
     unused = opened(name)
     unused.provider.close()
@@ -428,7 +439,7 @@ def test_an_answer_without_a_word_is_an_error(subject: Subject, stream: bool) ->
         subject.generate(ask(), (lambda _: None) if stream else None)
 
 
-@pytest.mark.parametrize("name", ["gemini", "openai", "gguf"])
+@pytest.mark.parametrize("name", ["gemini", "openai", "gguf", "plugin"])
 def test_a_model_that_does_not_exist_is_a_permanent_error(subject: Subject, name: str) -> None:
     if isinstance(subject.fake, FakeGemini | FakeOpenAI):
         subject.fake.fault("not_found")

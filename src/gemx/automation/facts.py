@@ -10,13 +10,13 @@ from typing import Any
 from gemx import expression
 from gemx.automation.protocol import Protocol
 from gemx.automation.schema import CalculatorUse, Regimen
-from gemx.clinical import calculators
 from gemx.clinical.calculators import Result
 from gemx.clinical.inputs import Patient
 from gemx.clinical.numbers import format_number
 from gemx.clinical.prescription import Computed, Order, compute
 from gemx.errors import InputError
 from gemx.expression import Interval
+from gemx.plugins import calculators
 
 INDETERMINATE = "indeterminável"
 _SCORES = ("pontos", "critérios", "")  # the range of a score tells something; that of a concentration does not

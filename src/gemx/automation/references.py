@@ -12,13 +12,14 @@ from typing import Any
 
 from gemx import expression, templates
 from gemx.automation.schema import Automation, CalculatorUse, Regimen
-from gemx.clinical import calculators, inputs, prescription
+from gemx.clinical import inputs, prescription
 from gemx.clinical.calculators import Calculator
 from gemx.clinical.formulary import Drug
 from gemx.clinical.inputs import Inputs
 from gemx.documents import Passage
-from gemx.errors import InputError, Problem
+from gemx.errors import InputError, NotFoundError, PluginError, Problem
 from gemx.library import Location, Tree, suggest
+from gemx.plugins import calculators
 
 _TEXT_FIELDS = {
     "assessment": ("finding", "interpretation"),
@@ -97,11 +98,14 @@ def _calculator(tree: Tree, index: int, use: CalculatorUse, names: _Names) -> It
     location: Location = ("calculators", index)
     if use.name in names.samples or use.name in names.definitions:
         yield tree.problem((*location, "as"), f"the name {use.name!r} is already taken")
-    known = {calculator.id: calculator for calculator in calculators.all_calculators()}
-    if use.id not in known:
-        yield tree.problem((*location, "id"), f"unknown calculator {use.id!r}{suggest(use.id, known)}")
-        return
-    yield from _parameters(tree, (*location, "inputs"), use, known[use.id], names)
+    try:
+        known = calculators.get(use.id)
+    except PluginError as exc:
+        yield tree.problem((*location, "id"), f"{use.id!r} cannot be had: {exc.message}")
+    except NotFoundError:
+        yield tree.problem((*location, "id"), f"unknown calculator {use.id!r}{suggest(use.id, calculators.ids())}")
+    else:
+        yield from _parameters(tree, (*location, "inputs"), use, known, names)
 
 
 def _parameters(

@@ -24,11 +24,17 @@ _VALIDATORS: dict[str, Callable[[Path], object]] = {
     prices.HEADER: prices.read,
 }
 
+# Flows use automations, and are checked from above.
+_FLOW = "flow/v1"
 
-def problems(path: Path) -> list[Problem]:
-    """Everything that is wrong with one file; empty where it is right."""
+
+def problems(path: Path, *headers: str) -> list[Problem]:
+    """Everything that is wrong with one file, of any header or of one of these; empty where it is right."""
     try:
-        header = library.check_header(library.read(path), *_VALIDATORS)
+        tree = library.read(path)
+        header = library.check_header(tree, *(headers or (*_VALIDATORS, _FLOW)))
+        if header == _FLOW:
+            return [tree.problem(("gemx",), "a flow is checked by another command: gemx flow validate")]
         _VALIDATORS[header](path)
     except InvalidFileError as exc:
         return exc.problems
@@ -38,6 +44,6 @@ def problems(path: Path) -> list[Problem]:
 
 
 def shipped_files() -> list[Path]:
-    """Every YAML file that ships with gemx."""
-    folders = ("automations", "profiles", "templates", "flows", "prices")
+    """Every YAML file that ships with gemx, flows aside."""
+    folders = ("automations", "profiles", "templates", "prices")
     return sorted(path for folder in folders for path in places.shipped(folder).rglob("*.yaml"))

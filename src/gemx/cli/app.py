@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from gemx import __version__
-from gemx.cli import auto, calc, config, doctor, gen, history, output, profiles, templates
+from gemx.cli import completion, output, plugin_commands
 from gemx.errors import GemxError, StoppedError, StorageError, TimeoutExceededError, UsageError
 
 _DEBUG = "--debug"
@@ -22,6 +22,7 @@ _COMPLETE = "_GEMX_COMPLETE"
 
 app = typer.Typer(
     name="gemx",
+    cls=plugin_commands.Root,
     help="Clinical automations and prompts on Gemini or local GGUF models, checked by code and audited.",
     no_args_is_help=True,
     add_completion=True,
@@ -30,14 +31,6 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 2 usage, 3 configuration, 4 input, 5 provider, 6 contract or verification, 7 partial, "
     "8 try again later, 9 budget, 10 privacy, 11 storage, 12 a check fired, 130 interrupted.",
 )
-app.add_typer(auto.app, name="auto")
-app.add_typer(calc.app, name="calc")
-app.command("gen")(gen.gen)
-app.add_typer(config.app, name="config")
-app.add_typer(profiles.app, name="profiles")
-app.add_typer(templates.app, name="templates")
-app.add_typer(history.app, name="history")
-app.command("doctor")(doctor.doctor)
 
 
 def _version(value: bool) -> None:
@@ -82,9 +75,8 @@ def main(argv: Sequence[str]) -> int:
 
 def _run(argv: list[str]) -> int:
     command = typer.main.get_command(app)
-    if _COMPLETE in os.environ:
-        # what the shell asks at the tab key; it ends the process
-        command.main(argv, prog_name="gemx")
+    if os.environ.get(_COMPLETE):
+        completion.answer(command)
     try:
         # Not command.main(): that one turns interrupts and closed pipes into exits of its own.
         with command.make_context("gemx", argv) as context:

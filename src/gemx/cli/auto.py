@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gemx.cli import auto_reference, auto_run, auto_verify, options, output
+from gemx.cli import auto_batch, auto_reference, auto_run, auto_verify, options, output, validated
 from gemx.errors import InvalidFileError, NotFoundError, StorageError, UsageError
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ app = typer.Typer(
     no_args_is_help=True, help="Clinical automations: run and verify; list, show, validate, new; drugs, rules, notes."
 )
 app.command("run")(auto_run.run)
+app.command("batch")(auto_batch.batch)
 app.command("verify")(auto_verify.verify)
 app.command("note")(auto_verify.note)
 app.command("drugs")(auto_reference.drugs)
@@ -77,19 +78,7 @@ def validate(
     from gemx.automation import validation
 
     paths = [_path(name) for name in names] if names else validation.shipped_files()
-    found = {path: validation.problems(path) for path in paths}
-    problems = [problem for each in found.values() for problem in each]
-    exit_code = InvalidFileError.exit_code if problems else 0
-    if as_json:
-        errors = [{"code": InvalidFileError.code, "message": str(problem), "hint": None} for problem in problems]
-        valid = [str(path) for path, each in found.items() if not each]
-        output.as_json({"files": len(found), "valid": valid}, exit_code, errors)
-        return exit_code
-    for problem in problems:
-        output.note(str(problem))
-    wrong = sum(bool(each) for each in found.values())
-    output.result(f"{len(found) - wrong} of {len(found)} files are valid" if wrong else f"{len(found)} files are valid")
-    return exit_code
+    return validated.report(paths, as_json=as_json)
 
 
 @app.command()

@@ -89,12 +89,24 @@ def _list_drugs(loaded: Formulary, *, as_json: bool) -> None:
 def _found(loaded: Formulary, name: str) -> Drug:
     from gemx import library
 
-    drug = loaded.drugs.get(name) or loaded.find(name)
+    begins = [drug for drug in loaded.drugs.values() if _begins(drug, name)]
+    drug = loaded.drugs.get(name) or loaded.find(name) or (begins[0] if len(begins) == 1 else None)
+    if drug is None and begins:
+        hint = "gemx auto drugs NAME shows one"
+        raise NotFoundError(f"{name!r} may be: {', '.join(drug.id for drug in begins)}", hint=hint)
     if drug is None:
         known = [each for drug in loaded.drugs.values() for each in (drug.id, *drug.names)]
         near = library.suggest(name, known)
         raise NotFoundError(f"no drug {name!r} in the formulary{near}", hint="gemx auto drugs lists them")
     return drug
+
+
+def _begins(drug: Drug, name: str) -> bool:
+    """Whether one of its names begins with this word, or these."""
+    from gemx.clinical import wording
+
+    asked = f"{wording.fold(name)} "
+    return any(wording.fold(each).replace("_", " ").startswith(asked) for each in (drug.id, *drug.names))
 
 
 def _drug_page(drug: Drug) -> Iterator[str]:

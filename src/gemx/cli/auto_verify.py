@@ -70,10 +70,12 @@ def note(
 
 
 def _answer(name: str) -> str:
-    """The answer's text: of a file, of stdin, or out of an envelope that `auto run --json` printed."""
-    from gemx import documents, places
+    """The answer's text: of a file, of stdin, out of a Markdown fence or an envelope that `auto run --json` printed."""
+    from gemx import conversation, documents, places
 
-    return _unwrapped(documents.read_stdin() if name == "-" else documents.read_text(places.user_path(name)))
+    text = documents.read_stdin() if name == "-" else documents.read_text(places.user_path(name))
+    fenced = conversation.code_block(text) if text.lstrip().startswith(("```", "~~~")) else None
+    return _unwrapped(text if fenced is None else fenced)
 
 
 def _unwrapped(text: str) -> str:

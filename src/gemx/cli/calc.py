@@ -27,9 +27,11 @@ Id = Annotated[str, typer.Argument(metavar="ID", help="A calculator's id, such a
 def list_(as_json: options.AsJson = False) -> None:
     """List the calculators: id, title and unit."""
     output.begin("calc list", as_json=as_json)
-    from gemx.clinical.calculators import all_calculators
+    from gemx.plugins import calculators
 
-    found = all_calculators()
+    found, others = calculators.every()
+    for problem in others.remarks:
+        output.warning(f"gemx: {problem}")
     if as_json:
         output.as_json([{"id": each.id, "title": each.title, "unit": each.unit} for each in found])
         return
@@ -43,7 +45,7 @@ def list_(as_json: options.AsJson = False) -> None:
 def show(id: Id, as_json: options.AsJson = False) -> None:
     """Show a calculator: its inputs with units and accepted values, its version and its source."""
     output.begin("calc show", as_json=as_json)
-    from gemx.clinical import calculators
+    from gemx.plugins import calculators
 
     calculator = calculators.get(id)
     if as_json:
@@ -71,7 +73,7 @@ def run(
     Where inputs are missing, the range that they allow is given and the value is null; the exit code is 0.
     """
     output.begin("calc run", as_json=as_json)
-    from gemx.clinical import calculators
+    from gemx.plugins import calculators
 
     result = calculators.run(id, options.pairs(given, "-i"))
     if as_json:

@@ -46,15 +46,30 @@ class Flags:
         self, settings: Settings, request: Request, *, clinical: bool = False, own: Setting | None = None
     ) -> Policy:
         """The policy for a command whose first call asks this, in a conversation that has a model of its `own`."""
-        from gemx import gateway
-
         if self.timeout is None:
             # what a person may still have had to type before is not counted
             _ring_after(float(settings.resolve("timeout").value))
+        return self._made(settings, request, self.model, clinical=clinical, own=own)
+
+    def embedding(self, settings: Settings) -> Policy:
+        """The policy for embeddings, before it is known whose: of all batches together only --timeout is a bound."""
+        return self._made(settings, None, "extractive")
+
+    def _made(
+        self,
+        settings: Settings,
+        request: Request | None,
+        model: str | None,
+        *,
+        clinical: bool = False,
+        own: Setting | None = None,
+    ) -> Policy:
+        from gemx import gateway
+
         return gateway.make(
             settings,
             request=request,
-            model=self.model,
+            model=model,
             options=options.pairs(self.option, "-o"),
             fallback=self.fallback or (),
             guard=self.guard,
@@ -71,6 +86,26 @@ class Flags:
 def _ring_after(seconds: float) -> None:
     """The backstop for whatever is not a call: standard input that never ends, a key command that hangs."""
     signal.setitimer(signal.ITIMER_REAL, seconds + _GRACE)
+
+
+@contextmanager
+def alarmed(seconds: float) -> Generator[None]:
+    """The same backstop for a part of a command alone; it replaces the one before, and after it there is none."""
+    _ring_after(seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+@contextmanager
+def undisturbed() -> Generator[None]:
+    """Let Ctrl-C wait until what is done inside is whole."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Progress:

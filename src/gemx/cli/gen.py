@@ -13,15 +13,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gemx.cli import completion, door, gen_answer, gen_template, gen_thread, keeping, options, output
+from gemx.cli import attached, completion, door, gen_answer, gen_template, gen_thread, keeping, options, output
 from gemx.errors import GemxError, UsageError
 
 if TYPE_CHECKING:
     from gemx.cli.gen_template import Used
     from gemx.conversation import Prompt
     from gemx.documents import Part
-    from gemx.settings import Network as NetworkName
-    from gemx.settings import Settings
 
 _PIPE_SECONDS = 0.5
 
@@ -98,8 +96,8 @@ def gen(
     kept = gen_template.saving(save, [prompt, system, *(param or ())])
     flags = gen_template.flags(given, used)
     resolved = settings.load(profile)
-    thread = gen_thread.continued(cid, last=go_on)
-    fetch = partial(_fetched, resolved, "machine" if local_only else network, timeout)
+    thread = gen_thread.continued("gen", cid, last=go_on)
+    fetch = partial(attached.fetched, resolved, "machine" if local_only else network, timeout)
     asked = gen_template.fill(read(prompt, file or [], system, schema, fetch, used), used)
     asked = replace(asked, system=gen_thread.system(resolved, asked.system, thread))
     origin = gateway.Origin(command="gen", run_id=gateway.new_run_id(), **gen_template.origin(used))
@@ -144,33 +142,13 @@ def read(
 
     if [prompt, *files].count("-") > 1:
         raise UsageError("`-` is given twice: stdin can be read once")
-    parts: list[Part] = [_file(name, fetch) for name in files]
+    parts: list[Part] = [attached.read(name, fetch) for name in files]
     if "-" not in files:
         alone = used is None or (used.waits_for_input and not files)
         prompt, piped = _with_stdin(prompt, alone=alone, words=used is None or used.takes_input)
         parts += [documents.Text(piped, "stdin")] if piped else []
     loaded = None if schema is None else schemas.load(schema)
     return conversation.Prompt(prompt or "", tuple(parts), system, loaded)
-
-
-def _file(name: str, fetch: Callable[[str], Part]) -> Part:
-    from gemx import documents, places
-
-    if "://" in name:
-        part = fetch(name)
-    else:
-        part = documents.read_stdin_part() if name == "-" else documents.read_file(places.user_path(name))
-    for note in part.notes:
-        output.warning(f"gemx: {part.name}: {note}")
-    return part
-
-
-def _fetched(resolved: Settings, network: NetworkName | None, timeout: float | None, address: str) -> Part:
-    from gemx import gateway, web
-
-    site = [endpoint.base_url for endpoint in resolved.config.endpoints.values() if endpoint.site]
-    allowed = web.network(gateway.network_of(resolved, network), site)
-    return web.fetch(address, allowed, float(resolved.resolve("timeout", timeout).value))
 
 
 def _with_stdin(prompt: str | None, *, alone: bool, words: bool) -> tuple[str, str]:

@@ -97,15 +97,7 @@ def explained(policy: Policy, given: door.Flags, used: Used | None) -> Policy:
 
 def origin(used: Used | None) -> dict[str, str | None]:
     """The template as the audit names it."""
-    if used is None:
-        return {}
-    named = used.named
-    return {
-        "template": named.name,
-        "template_version": named.template.version,
-        "template_sha256": named.sha256,
-        "template_path": str(named.path) if named.path else None,
-    }
+    return used.named.about if used else {}
 
 
 def described(used: Used | None) -> dict[str, Any]:

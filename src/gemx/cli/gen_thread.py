@@ -1,4 +1,4 @@
-"""What `gen -c` and `--cid` bring along from the conversation that they continue."""
+"""What `-c` and `--cid` of gen and chat bring along from the conversation that they continue."""
 
 from __future__ import annotations
 
@@ -12,20 +12,25 @@ if TYPE_CHECKING:
     from gemx.settings import Setting, Settings
 
 
-def continued(cid: str | None, *, last: bool) -> Thread | None:
-    """The conversation that is continued, if any, and what is to be said of it."""
+def continued(command: str, cid: str | None, *, last: bool) -> Thread | None:
+    """The conversation that a command continues, if any; what is to be said of it is said."""
     from gemx import conversation
 
     if not last and cid is None:
         return None
     if last and cid is not None:
         raise UsageError("-c continues the last conversation, and --cid another: choose one")
-    thread = conversation.last("gen") if cid is None else conversation.earlier(cid)
-    turns = len(thread.turns) // 2
-    output.note(f"conversation: {thread.id}, {turns} {'turn' if turns == 1 else 'turns'} before this one")
+    thread = conversation.last(command) if cid is None else conversation.earlier(cid)
+    output.note(f"conversation: {thread.id}, {turns(thread)} before this one")
     for note in thread.notes:
         output.note(f"conversation: {note}")
     return thread
+
+
+def turns(thread: Thread | None) -> str:
+    """How many turns a conversation has, in words."""
+    count = len(thread.exchanges) if thread else 0
+    return "1 turn" if count == 1 else f"{count} turns"
 
 
 def system(resolved: Settings, flag: str | None, thread: Thread | None) -> str | None:

@@ -24,7 +24,7 @@ Automation = Annotated[
         autocompletion=completion.automations,
     ),
 ]
-_CALLS = "Model calls"
+CALLS = "Model calls"
 
 Model = Annotated[
     str | None,
@@ -34,7 +34,7 @@ Model = Annotated[
         metavar="MODEL",
         help="gemini:NAME, gguf:NAME|PATH.gguf, openai:NAME or extractive.",
         autocompletion=completion.models,
-        rich_help_panel=_CALLS,
+        rich_help_panel=CALLS,
     ),
 ]
 ModelOptions = Annotated[
@@ -44,7 +44,7 @@ ModelOptions = Annotated[
         "--option",
         metavar="KEY=VALUE",
         help="A model option, such as temperature=0. Repeatable.",
-        rich_help_panel=_CALLS,
+        rich_help_panel=CALLS,
     ),
 ]
 Params = Annotated[
@@ -58,7 +58,7 @@ Fallback = Annotated[
         metavar="MODEL",
         help="A model that takes over where the chosen one fails. Repeatable.",
         autocompletion=completion.models,
-        rich_help_panel=_CALLS,
+        rich_help_panel=CALLS,
     ),
 ]
 Guard = Annotated[
@@ -66,16 +66,14 @@ Guard = Annotated[
     typer.Option(
         "--guard",
         help="What is done about identifiers before a call leaves this machine.",
-        rich_help_panel=_CALLS,
+        rich_help_panel=CALLS,
     ),
 ]
 Network = Annotated[
     Literal["machine", "site", "any"] | None,
-    typer.Option("--network", help="How far data may go.", rich_help_panel=_CALLS),
+    typer.Option("--network", help="How far data may go.", rich_help_panel=CALLS),
 ]
-LocalOnly = Annotated[
-    bool, typer.Option("--local-only", help="Let nothing leave this machine.", rich_help_panel=_CALLS)
-]
+LocalOnly = Annotated[bool, typer.Option("--local-only", help="Let nothing leave this machine.", rich_help_panel=CALLS)]
 MaxCost = Annotated[
     float | None,
     typer.Option(
@@ -84,7 +82,7 @@ MaxCost = Annotated[
         min=0.000001,
         max=1_000_000,
         help="The most that this may cost.",
-        rich_help_panel=_CALLS,
+        rich_help_panel=CALLS,
     ),
 ]
 Timeout = Annotated[
@@ -95,7 +93,7 @@ Timeout = Annotated[
         min=0.001,
         max=86_400,
         help="The most time for the whole command, retries included.",
-        rich_help_panel=_CALLS,
+        rich_help_panel=CALLS,
     ),
 ]
 Tries = Annotated[
@@ -106,7 +104,7 @@ Tries = Annotated[
         min=1,
         max=100,
         help="How often one model is tried at most; 1: no retry.",
-        rich_help_panel=_CALLS,
+        rich_help_panel=CALLS,
     ),
 ]
 Profile = Annotated[
@@ -115,7 +113,7 @@ Profile = Annotated[
         "--profile",
         metavar="NAME",
         help="Take model and options from a profile.",
-        rich_help_panel=_CALLS,
+        rich_help_panel=CALLS,
         autocompletion=completion.profiles,
     ),
 ]

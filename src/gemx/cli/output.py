@@ -11,12 +11,11 @@ import os
 import sys
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from gemx.errors import GemxError, StorageError
-from gemx.sanitize import printable
+from gemx.sanitize import escaped, printable
 
 if TYPE_CHECKING:
     from gemx.cli.live import LiveMarkdown
@@ -168,12 +167,17 @@ def envelope(data: Any, exit_code: int = 0, errors: Sequence[dict[str, Any]] = (
         "data": data,
         "errors": list(errors),
     }
-    return _escaped(json.dumps(content, ensure_ascii=False, indent=2, default=_number))
+    return escaped(json.dumps(content, ensure_ascii=False, indent=2, default=_number))
 
 
 def json_line(data: Any) -> str:
     """A value as JSON on one line, safe to print."""
-    return _escaped(json.dumps(data, ensure_ascii=False, default=_number))
+    return escaped(json.dumps(data, ensure_ascii=False, default=_number))
+
+
+def event(data: Any) -> None:
+    """What a machine reads meanwhile: a JSON line, to stderr."""
+    print(json_line(data), file=sys.stderr, flush=True)
 
 
 def as_json(data: Any, exit_code: int = 0, errors: Sequence[dict[str, Any]] = ()) -> None:
@@ -191,14 +195,9 @@ def _make_room() -> None:
         _state.live.hide()
 
 
-def _escaped(text: str) -> str:
-    """JSON whose foreign text keeps what `printable` would take out, as escapes: JSON itself escapes only a part."""
-    if printable(text) == text:
-        return text
-    return "".join(char if printable(char) else f"\\u{ord(char):04x}" for char in text)
-
-
 def _number(value: Any) -> Any:
+    from decimal import Decimal
+
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     return str(value)
@@ -257,8 +256,12 @@ def _target(path: Path) -> Path:
 
 
 def _takes_escapes(stream: TextIO) -> bool:
-    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") in ("", "dumb", "unknown")
-    return not plain and is_terminal(stream)
+    return not (os.environ.get("NO_COLOR") or is_dumb()) and is_terminal(stream)
+
+
+def is_dumb() -> bool:
+    """Whether the terminal, if there is one, can do no more than print."""
+    return os.environ.get("TERM", "dumb") in ("", "dumb", "unknown")
 
 
 def is_terminal(stream: TextIO) -> bool:

@@ -194,7 +194,7 @@ def remove(name: Name, as_json: options.AsJson = False) -> None:
         return
     output.result(f"{found.path} was removed")
     if shadowed:
-        output.note(f"{name} is now the profile that ships with gemx")
+        output.note(f"{name} is now {_said(shadowed)}")
 
 
 def _active() -> tuple[str | None, str]:
@@ -227,25 +227,31 @@ def _row(found: Found, active: str | None) -> dict[str, Any]:
 def _origin(row: dict[str, Any]) -> str:
     if row["from"] == "gemx":
         return ""
-    return "  (yours, in place of the one that ships)" if row["shadows"] else "  (yours)"
+    return f"  (yours, in place of {_said(row['shadows'])})" if row["shadows"] else "  (yours)"
 
 
 def _own(name: str) -> Path:
-    from gemx import places
+    from gemx import library
 
-    return places.config_dir() / "profiles" / f"{name}.yaml"
+    return library.user_file("profiles", name)
 
 
 def _shadowed(name: str) -> Path | None:
-    """The file that ships with gemx under a name."""
-    from gemx import library, places
+    """The file that would hold under a name if the one that does were not there."""
+    from gemx import library
 
-    return places.shipped("profiles") / f"{name}.yaml" if name in library.shipped_names("profiles") else None
+    return next((found[1].path for found in library.shelves("profiles") if found[0].name == name and found[1:]), None)
 
 
 def _say_shadowed(name: str) -> None:
-    if _shadowed(name):
-        output.note(f"it stands in the place of the profile {name} that ships with gemx")
+    if shadowed := _shadowed(name):
+        output.note(f"it stands in the place of {_said(shadowed)}")
+
+
+def _said(path: Path) -> str:
+    from gemx import places
+
+    return "the one that ships" if path.parent == places.shipped("profiles") else str(path)
 
 
 def _start(name: str, origin: str | None) -> str:
@@ -288,4 +294,4 @@ def _store(path: Path, text: str, *, fresh: bool) -> None:
         if fresh and path.exists():
             raise UsageError(f"there is a profile {path.stem} already: {path}")
         places.ensure_private_dir(path.parent)
-        places.write_private(path.resolve(), text.encode())
+        places.rewrite(path, text.encode())

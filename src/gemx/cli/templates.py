@@ -1,13 +1,14 @@
-"""`gemx templates`: list, show, write, edit, remove, render and import named prompts with variables."""
+"""`gemx templates`: list, show, write, edit, check, remove, render and import named prompts with variables."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gemx.cli import completion, editor, gen, gen_template, options, output, templates_import
+from gemx.cli import completion, editor, gen, gen_template, options, output, templates_import, validated
 from gemx.errors import GemxError, StorageError, UsageError
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def new(
     from gemx.templates import shelf
 
     path = shelf.new_file(name)
-    shelf.write(path, shelf.skeleton(name))
+    shelf.write(path, shelf.skeleton(name), new=True)
     if as_json:
         output.as_json({"name": name, **_place(name)})
         return
@@ -96,7 +97,7 @@ def edit(name: NameOrPath, as_json: options.AsJson = False) -> None:
 
     found = shelf.find(name)
     target = shelf.own_file(found.name) if found.origin == "gemx" else found.path.absolute()
-    editor.require_terminal(f"any editor, on {target}; gemx auto validate {target} checks it")
+    editor.require_terminal(f"any editor, on {target}; gemx templates validate {target} checks it")
     before = _text(found.path)
 
     def accept(text: str, draft: Path) -> bool:
@@ -104,8 +105,9 @@ def edit(name: NameOrPath, as_json: options.AsJson = False) -> None:
         if found.origin != "gemx" and _text(found.path) != before:
             raise StorageError(f"{found.path} was changed by someone else meanwhile", hint="make your change anew")
         if found.origin == "gemx":
-            shelf.new_file(found.name)
-        shelf.write(target, text)
+            shelf.write(shelf.new_file(found.name), text, new=True)
+        else:
+            shelf.write(target, text)
         return True
 
     changed = bool(editor.edit(before, ".yaml", accept))
@@ -134,6 +136,21 @@ def remove(name: Name, as_json: options.AsJson = False) -> None:
 
 
 @app.command()
+def validate(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME|PATH]...", help="Names or files; none: all that gemx finds.")
+    ] = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Check templates: prints every problem with file, line and column."""
+    output.begin("templates validate", as_json=as_json)
+    from gemx.templates import HEADER, shelf
+
+    found = [shelf.find(name) for name in names] if names else [each for files in shelf.listing() for each in files]
+    return validated.report([each.path for each in found], HEADER, as_json=as_json)
+
+
+@app.command()
 def render(
     name: NameOrPath,
     prompt: Annotated[
@@ -144,19 +161,25 @@ def render(
     file: Annotated[
         list[str] | None, typer.Option("-f", "--file", metavar="FILE", help="A file beside it; `-` is stdin.")
     ] = None,
+    profile: options.Profile = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Print the system instruction and the prompt that gemx gen -t would send. Calls nothing."""
+    """Print the system instruction, profile included, and the prompt that gemx gen -t would send. Calls nothing."""
     output.begin("templates render", as_json=as_json)
-    from gemx import conversation, gateway
+    from gemx import conversation, gateway, settings
 
     used = gen_template.used(name, param)
+    resolved = settings.load(profile)
     asked = gen_template.fill(gen.read(prompt, file or [], system, None, _unfetched, used), used)
+    asked = replace(asked, system=resolved.instruction(asked.system))
     origin = gateway.Origin(command="templates render", run_id="")
     parts = [_shown(part) for part in conversation.request(asked, origin).messages[-1].parts]
     if as_json:
-        output.as_json({"system": asked.system, "prompt": asked.text, "parts": parts, **gen_template.described(used)})
+        data = {"system": asked.system, "prompt": asked.text, "parts": parts, "profile": resolved.profile_name}
+        output.as_json({**data, **gen_template.described(used)})
         return
+    if resolved.profile_name:
+        output.note(f"profile: {resolved.profile_name}")
     heading = f"# system\n\n{asked.system.rstrip()}\n\n# prompt\n\n" if asked.system else ""
     output.result(heading + "\n\n".join(part.rstrip() for part in parts))
 
@@ -180,7 +203,7 @@ def _row(found: tuple[Found, ...]) -> dict[str, Any]:
     try:
         template, sha256 = shelf.load_file(used.path)
     except GemxError as exc:
-        return {**row, "title": f"INVALID: see gemx auto validate {used.path}", "problem": exc.message}
+        return {**row, "title": f"INVALID: see gemx templates validate {used.path}", "problem": exc.message}
     names = ("title", "version", "language", "persona")
     return {**row, **{name: getattr(template, name) for name in names}, "sha256": sha256, "problem": None}
 

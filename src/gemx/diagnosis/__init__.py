@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from gemx import keys, places, settings
-from gemx.diagnosis import access, files, hardware, software
+from gemx.diagnosis import access, files, hardware, plugins, software
 from gemx.diagnosis.check import Case, Check, Checks, failed
 from gemx.errors import ConfigError, GemxError, StoppedError
 
@@ -22,6 +22,7 @@ _CHECKS: dict[str, Checks] = {
     "config": software.config,
     "profile": software.profile,
     "timezone": software.timezone,
+    "plugin": plugins.enabled,
     "sdk": software.sdk,
     "local": software.local,
     "sqlite": software.sqlite,

@@ -71,8 +71,7 @@ def audit(case: Case) -> Iterator[Check]:
         yield ok("audit", "nothing was called yet")
         return
     found = f"{report.records} records in {report.files} {'file' if report.files == 1 else 'files'}"
-    altered = [each for each in report.breaks if each.kind == "altered"]
-    if altered:
+    if altered := report.altered:
         mend = "keep the files as they are; compare them with a backup"
         yield fail("audit", f"{found}; the chain breaks at {len(altered)} places, first {altered[0]}", mend)
     elif report.breaks:

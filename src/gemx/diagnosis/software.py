@@ -48,7 +48,7 @@ def config(case: Case) -> Iterator[Check]:
     path = places.config_file()
     if isinstance(case.problem, InvalidFileError):
         for problem in case.problem.problems:
-            yield fail("config", str(problem), "edit it: the commands that read it end with exit code 3")
+            yield fail("config", str(problem), "gemx config edit: the commands that read it end with exit code 3")
     elif case.problem:
         yield fail("config", case.problem.message, case.problem.hint)
     else:

@@ -24,6 +24,7 @@ __all__ = [
     "Part",
     "Passage",
     "Text",
+    "file_bytes",
     "passages",
     "read_bytes",
     "read_file",
@@ -39,12 +40,12 @@ _FORM_FIELD = re.compile(r"<select\b|<input\b[^>]{0,500}?\bvalue\s*=\s*[\"']?\s*
 
 def read_file(path: Path) -> Part:
     """A file as text where it holds text, else as media. Raises InputError on what is neither."""
-    return read_bytes(_file_bytes(path), path.name, shown=str(path))
+    return read_bytes(file_bytes(path), path.name, shown=str(path))
 
 
 def read_text(path: Path) -> str:
     """A file of text in UTF-8, for what is no document to be read but data. Raises InputError on anything else."""
-    return _utf8(_file_bytes(path), str(path), "convert it to UTF-8")
+    return _utf8(file_bytes(path), str(path), "convert it to UTF-8")
 
 
 def read_stdin() -> str:
@@ -122,7 +123,8 @@ def _utf8(data: bytes, shown: str, hint: str) -> str:
         raise InputError(f"{shown}: byte {place} is not UTF-8 text", hint=hint) from exc
 
 
-def _file_bytes(path: Path) -> bytes:
+def file_bytes(path: Path) -> bytes:
+    """What a file holds. Raises InputError on one that cannot be read or is larger than `MAX_BYTES`."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)

@@ -1,7 +1,8 @@
 """A DOCX as Markdown, by mammoth and `html`: headings, lists, tables, notes; runs in the process of `extraction`.
 
-Of tracked changes the inserted text is read and the deleted is not; headers and footers are read once; comments and
-pictures are left out, and told. Knows not where the document comes from.
+Only what Word shows is read: hidden text is left out, and of tracked changes the inserted text is read and the deleted
+is not. Headers and footers are read once; comments and pictures are left out. What was left out is told.
+Knows not where the document comes from.
 """
 
 from __future__ import annotations
@@ -10,17 +11,16 @@ import io
 import re
 from collections.abc import Iterator
 from typing import Any
-from xml.etree import ElementTree
 from zipfile import BadZipFile, ZipFile
 
-from gemx.documents import html
+from gemx.documents import docx_shown, html
+from gemx.documents.docx_shown import Element, Shown, W
 from gemx.documents.extraction import Extract, RefusedError
 from gemx.sanitize import printable
 
 _MOST_BYTES = 60_000_000  # unpacked, of what is text; pictures are not unpacked
 _MOST_FILES = 5000
 _DOCUMENT = "word/document.xml"
-_W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _OTHERS = (
     ("xl/", "an Excel workbook", "export the sheet as CSV"),
     ("ppt/", "a PowerPoint presentation", "save it as PDF"),
@@ -36,12 +36,13 @@ def read(data: bytes) -> Extract:
         raise RefusedError("is damaged: it is cut, or no DOCX at all", "open it in Word and save it anew") from None
     with archive:
         _check(archive)
-        body = html.to_markdown(_html(data))
-        parts = [*_margin(archive, "header", "cabeçalho"), body.strip(), *_margin(archive, "footer", "rodapé")]
+        shown = docx_shown.shown(archive)
+        body = html.to_markdown(_html(shown.archive(archive, data)))
+        parts = [*_margin(shown, "header", "cabeçalho"), body.strip(), *_margin(shown, "footer", "rodapé")]
         text = "\n\n".join(printable(part) for part in parts if part)
         if not text:
             raise RefusedError("has no text", "save it as PDF, which is sent with its pictures")
-        return Extract(f"{text}\n", tuple(_left_out(archive)))
+        return Extract(f"{text}\n", tuple(_left_out(archive, shown)))
 
 
 def _check(archive: ZipFile) -> None:
@@ -74,37 +75,37 @@ def _html(data: bytes) -> str:
     ).value
 
 
-def _margin(archive: ZipFile, kind: str, title: str) -> Iterator[str]:
+def _margin(shown: Shown, kind: str, title: str) -> Iterator[str]:
     """The text of headers or footers, each line once: in a hospital's form it may be the only place of an allergy."""
-    names = sorted(name for name in archive.namelist() if re.fullmatch(rf"word/{kind}\d*\.xml", name))
-    lines = [line for name in names for line in _lines(archive.read(name))]
+    names = sorted(name for name in shown.parts if re.fullmatch(rf"word/{kind}\d*\.xml", name))
+    lines = [line for name in names for line in _lines(shown.parts[name])]
     if lines:
         yield "\n".join([f"[{title}]", *dict.fromkeys(lines)])
 
 
-def _lines(xml: bytes) -> Iterator[str]:
-    # expat has refused bombs of entities since 2.4.1, and fetches nothing.
-    for paragraph in ElementTree.fromstring(xml).iter(f"{_W}p"):  # noqa: S314
+def _lines(root: Element) -> Iterator[str]:
+    for paragraph in root.iter(f"{W}p"):
         words = (_word(element) for element in paragraph.iter())
         if line := " ".join("".join(words).split()):
             yield line
 
 
-def _word(element: Any) -> str:
-    if element.tag == f"{_W}t":
+def _word(element: Element) -> str:
+    if element.tag == f"{W}t":
         return element.text or ""
-    return " " if element.tag in (f"{_W}tab", f"{_W}br") else ""
+    return " " if element.tag in (f"{W}tab", f"{W}br") else ""
 
 
-def _left_out(archive: ZipFile) -> Iterator[str]:
-    document = archive.read(_DOCUMENT)
+def _left_out(archive: ZipFile, shown: Shown) -> Iterator[str]:
     names = archive.namelist()
     comments = archive.read("word/comments.xml").count(b"<w:comment ") if "word/comments.xml" in names else 0
     pictures = sum(name.startswith("word/media/") for name in names)
     counted = [f"{count} {what}{'s' if count > 1 else ''}" for count, what in _counts(comments, pictures) if count]
     if counted:
         yield f"{' and '.join(counted)} left out"
-    if re.search(rb"<w:(?:del|ins|moveFrom|moveTo)[ >]", document):
+    if shown.hidden:
+        yield "it has hidden text, which is left out"
+    if shown.tracked:
         yield "it has tracked changes: insertions are read, deletions are left out"
 
 

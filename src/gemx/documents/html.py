@@ -44,9 +44,14 @@ def to_markdown(text: str) -> str:
 
 @dataclass
 class _Cell:
-    text: str
+    words: list[str] = field(default_factory=list[str])
     columns: int = 1
     rows: int = 1
+
+    @property
+    def text(self) -> str:
+        """The words that stand in it."""
+        return " ".join(self.words)
 
 
 @dataclass
@@ -101,12 +106,13 @@ class _Page(HTMLParser):
         super().__init__(convert_charrefs=True)
         self._blocks: list[str] = []
         self._inline: list[str] = []
+        self._has_words = False
         self._prefix = ""
         self._skipped: list[str] = []
         self._lists: list[_List] = []
         self._tables: list[_Table] = []
         self._preformatted = 0
-        self._title = ""
+        self._title: list[str] = []
         self._in_title = False
 
     def text(self) -> str:
@@ -116,8 +122,9 @@ class _Page(HTMLParser):
         self._end_block()
         blocks = self._blocks
         has_heading = any(block.startswith("# ") for block in blocks)
-        if self._title.strip() and not has_heading:
-            blocks = [f"# {' '.join(self._title.split())}", *blocks]
+        title = " ".join("".join(self._title).split())
+        if title and not has_heading:
+            blocks = [f"# {title}", *blocks]
         # Items of a list stand together, and all else a line apart.
         text = "\n".join(f"{block}" if _is_item(block) else f"\n{block}\n" for block in blocks)
         return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
@@ -155,9 +162,9 @@ class _Page(HTMLParser):
     def handle_data(self, data: str) -> None:
         """Text."""
         if self._in_title:
-            self._title += data
+            self._title.append(data)
         elif not self._skipped:
-            self._inline.append(data)
+            self._add(data)
 
     def _start(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in _HEADINGS:
@@ -175,7 +182,7 @@ class _Page(HTMLParser):
         elif tag in _BLOCKS:
             self._break()
         else:
-            self._inline.append(_sign(tag, attrs))
+            self._add(_sign(tag, attrs))
 
     def _end(self, tag: str) -> None:
         if tag in ("ul", "ol"):
@@ -194,7 +201,7 @@ class _Page(HTMLParser):
         elif tag in ("td", "th"):
             self._end_cell()
         elif tag in _STRUCK:
-            self._inline.append("~~")
+            self._add("~~")
 
     def _start_item(self) -> None:
         current = self._lists[-1] if self._lists else _List(ordered=False)
@@ -214,7 +221,7 @@ class _Page(HTMLParser):
             self._end_cell()
             rows = self._tables[-1].rows or [[]]
             self._tables[-1].rows = rows
-            rows[-1].append(_Cell("", _span(attrs, "colspan"), _span(attrs, "rowspan")))
+            rows[-1].append(_Cell([], _span(attrs, "colspan"), _span(attrs, "rowspan")))
 
     def _end_caption(self) -> None:
         if len(self._tables) == 1 and not self._tables[0].rows and (text := self._taken().strip()):
@@ -222,34 +229,33 @@ class _Page(HTMLParser):
 
     def _end_cell(self) -> None:
         if self._tables and self._tables[-1].rows and self._tables[-1].rows[-1]:
-            cell = self._tables[-1].rows[-1][-1]
-            cell.text = " ".join(f"{cell.text} {self._taken()}".split())
+            self._tables[-1].rows[-1][-1].words += self._taken().split()
 
     def _end_table(self) -> None:
         self._end_cell()
         table = self._tables.pop()
         if self._tables:
-            self._inline.append(f" {table.flat()} ")
+            self._add(f" {table.flat()} ")
         elif markdown := table.markdown():
             self._blocks.append(markdown)
 
     def _begin(self, prefix: str) -> None:
         self._end_block()
         if self._tables:
-            self._inline.append(" " + prefix.strip().strip("#") + " ")
+            self._add(" " + prefix.strip().strip("#") + " ")
         else:
             self._prefix = prefix
 
     def _break(self) -> None:
         """The bounds of a paragraph: in an item of a list that has no words yet, none."""
         if self._tables:
-            self._inline.append(" ")
-        elif "".join(self._inline).strip():
+            self._add(" ")
+        elif self._has_words:
             self._end_block()
 
     def _end_block(self) -> None:
         if self._tables:
-            self._inline.append(" ")
+            self._add(" ")
             return
         preformatted = self._preformatted > 0
         text = self._taken()
@@ -259,10 +265,16 @@ class _Page(HTMLParser):
             self._blocks.append(self._prefix + text.strip())
         self._prefix = "" if text.strip() or not self._lists else self._prefix
 
+    def _add(self, text: str) -> None:
+        # Kept here, and not looked for in all of the words: they are asked for at every bound of a paragraph.
+        self._has_words = self._has_words or bool(text.strip())
+        self._inline.append(text)
+
     def _taken(self) -> str:
         """The words that came since the last block, white space as a browser has it."""
         text = "".join(self._inline)
         self._inline.clear()
+        self._has_words = False
         if self._preformatted:
             return text
         return re.sub(r" ?\x0b ?", "\n", re.sub(r"[ \t\n\r\f\xa0]+", " ", text))

@@ -8,11 +8,13 @@ from gemx.gateway.call import call, embed, foretell
 from gemx.gateway.estimate import estimate_tokens
 from gemx.gateway.notices import Listener
 from gemx.gateway.policy import Policy, check_config, check_flags, make, network_of
+from gemx.gateway.prospect import Prospect, prospect
 from gemx.gateway.repair import structured
 from gemx.gateway.route import Route, is_within
+from gemx.gateway.store import kept_open
 from gemx.gateway.substitution import Substitution, substitution
 from gemx.providers import NAMES as PROVIDERS
-from gemx.providers import check_plugin
+from gemx.providers import abandon_all, check_plugin
 from gemx.providers.base import Attempt, Message, Options, Origin, Reply, Request, Usage
 
 __all__ = [
@@ -23,11 +25,13 @@ __all__ = [
     "Options",
     "Origin",
     "Policy",
+    "Prospect",
     "Reply",
     "Request",
     "Route",
     "Substitution",
     "Usage",
+    "abandon_all",
     "bill",
     "call",
     "check_config",
@@ -38,9 +42,11 @@ __all__ = [
     "foretell",
     "identifiers",
     "is_within",
+    "kept_open",
     "make",
     "network_of",
     "new_run_id",
+    "prospect",
     "structured",
     "substitution",
 ]

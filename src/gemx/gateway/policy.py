@@ -118,6 +118,19 @@ class Policy:
         """The same policy with a clock that starts now: for the next of many calls."""
         return replace(self, deadline=clock.monotonic() + self.timeout)
 
+    def towards(self, model: str, reason: str) -> Policy:
+        """The same policy for another model alone, without what was asked of the one that was chosen.
+
+        Raises UsageError on a name that says no known provider.
+        """
+        provider, name = route.parse(model)
+        chosen = Route(provider, name, reason)
+        return replace(self, route=chosen, routes=(chosen,), asked=Options(), defaults=Options())
+
+    def renewed(self) -> Policy:
+        """The same policy with all its time before it: for the next part of a work that may take long."""
+        return replace(self, deadline=clock.monotonic() + self.timeout)
+
     def going_on_with(self, called: str) -> Policy:
         """The same policy from the route that answered: what failed before it is not asked again."""
         names = [str(each) for each in self.routes]
@@ -222,6 +235,7 @@ def check_config(config: Config, file: str = "config.json") -> None:
     """Raise ConfigError where a configuration names a model that no call could reach, or a limit of none."""
     routes = config.routes
     named = [("model", config.model), *((f"routes.{task}", getattr(routes, task)) for task in _TASKS)]
+    named += [("knowledge", config.knowledge.embedder)]
     named += [("fallback", name) for name in config.fallback or ()]
     named += [(f"limits.{name}", name) for name in config.limits if not providers.is_known(name)]
     for key, name in named:

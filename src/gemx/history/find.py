@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from gemx import places
 from gemx.history.entry import stored_text, timestamp
-from gemx.history.tables import opened
+from gemx.history.tables import is_there, opened
 
 # What a search marks as found.
 FOUND = ("«", "»")
@@ -103,8 +102,7 @@ def _parameters(which: Filter) -> dict[str, Any]:
 
 
 def _rows(query: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
-    # To look makes no history.
-    if not places.is_file(places.history_file()):
+    if not is_there():
         return []
     with opened() as database:
         cursor = database.conn.execute(query, parameters)

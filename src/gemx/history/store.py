@@ -9,7 +9,7 @@ from typing import Any
 from gemx import places, storage
 from gemx.errors import NotFoundError, StorageError
 from gemx.history.entry import Entry, from_row, stored_text, timestamp, to_row
-from gemx.history.tables import opened
+from gemx.history.tables import is_there, opened
 
 _INSERT = """
     INSERT INTO entries (
@@ -56,7 +56,7 @@ def entries(run_ids: Sequence[str]) -> list[Entry]:
 
 def everything() -> list[Entry]:
     """Every entry, oldest first. Raises StorageError."""
-    if not _is_there():
+    if not is_there():
         return []
     with opened() as database:
         return _read(database, "TRUE", [])
@@ -70,7 +70,7 @@ def conversation(name: str) -> list[Entry]:
 
 def last_conversation(command: str) -> list[Entry]:
     """The turns of the conversation that a command had last; none where none is kept. Raises StorageError."""
-    if not _is_there():
+    if not is_there():
         return []
     last = "SELECT conversation FROM entries WHERE command = ? AND conversation IS NOT NULL ORDER BY time DESC, id DESC"
     with opened() as database:
@@ -80,9 +80,10 @@ def last_conversation(command: str) -> list[Entry]:
 def prune(days: int, *, rewrite: bool = False) -> int:
     """Erase the entries that are older than so many days, and return how many they were. Raises StorageError.
 
-    `rewrite` goes through the whole file, as `remove` does.
+    `rewrite` goes through the whole file, as `remove` does, and raises StorageError too where another process that is
+    reading keeps the texts in the write-ahead log; without it they go when that one ends.
     """
-    if not _is_there():
+    if not is_there():
         return 0
     oldest = timestamp(datetime.now(UTC) - timedelta(days=days))
     with opened() as database:
@@ -100,7 +101,7 @@ def remove(run_ids: Sequence[str]) -> list[str]:
 
 def remove_all() -> int:
     """Erase every entry, and return how many they were. Raises StorageError."""
-    if not _is_there():
+    if not is_there():
         return 0
     with opened() as database:
         return _erase(database, "TRUE", [[]], rewrite=True)
@@ -117,19 +118,24 @@ def _erase(database: storage.Database, condition: str, values: Iterable[Sequence
     if count and rewrite:
         # A command that was killed may have left what it was writing in pages that are free, and so are not erased.
         database.conn.execute("VACUUM")
-    if count:
+    if count or rewrite:
         # Where it is a write-ahead log that holds the pages of before.
-        database.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        busy = bool(database.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
+        if busy and rewrite:
+            raise _still_read(count)
     return count
 
 
-def _is_there() -> bool:
-    # To look for a run makes no history.
-    return places.is_file(places.history_file())
+def _still_read(count: int) -> StorageError:
+    runs = "1 run is" if count == 1 else f"{count} runs are"
+    return StorageError(
+        f"{runs} out of the history, but the texts are still in {places.history_file()}-wal: another process reads it",
+        hint="let it end, then: gemx history prune",
+    )
 
 
 def _check_exists(run_ids: Sequence[str]) -> None:
-    if not _is_there():
+    if not is_there():
         raise NotFoundError(f"no run {', '.join(map(repr, run_ids))}: the history is empty")
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import stat
 from contextlib import AbstractContextManager
 
 from gemx import places, storage
+from gemx.errors import StorageError
+
+_ELSEWHERE = "mend that, or set GEMX_HOME elsewhere"
 
 _FIRST = """
     CREATE TABLE entries (
@@ -88,6 +92,25 @@ _CONVERSATIONS_AND_WORDS = f"""
 
 # A released one never changes.
 MIGRATIONS: tuple[storage.Migration, ...] = (_FIRST, _CONVERSATIONS_AND_WORDS)
+
+
+def is_there() -> bool:
+    """Whether there is a history: to look for a run makes none. Raises StorageError on what cannot be one.
+
+    A link that leads nowhere (a disk that is not mounted) is no empty history.
+    """
+    path = places.history_file()
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise StorageError(f"the history {path} is a link to a file that is not there", hint=_ELSEWHERE) from None
+        return False
+    except OSError as exc:
+        raise StorageError(f"the history {path} cannot be looked at: {exc.strerror}", hint=_ELSEWHERE) from exc
+    if not stat.S_ISREG(mode):
+        raise StorageError(f"the history {path} is no file, but a folder or a device", hint="move it away")
+    return True
 
 
 def opened() -> AbstractContextManager[storage.Database]:

@@ -1,34 +1,59 @@
-"""The providers, each imported only when it is used, and opened once a process."""
+"""The providers, each imported only when it is used, and opened once a process; those of plugins come last."""
 
 from __future__ import annotations
 
 import contextlib
+import sys
+import threading
 from collections.abc import Callable
-from typing import Any, Literal, cast
+from typing import Any, cast
 
+from gemx import plugins
+from gemx.errors import UsageError
+from gemx.plugins import Offer
 from gemx.providers.base import Provider, Reach
 from gemx.settings import Settings
 
-ProviderName = Literal["gemini", "gguf", "openai", "extractive"]
 REACHES: tuple[Reach, ...] = ("machine", "site", "any")
-NAMES: tuple[ProviderName, ...] = ("gemini", "gguf", "openai", "extractive")
+NAMES = ("gemini", "gguf", "openai", "extractive")
 
 _open: dict[Any, Provider] = {}
+_opening = threading.Lock()
+
+# httpx loads its own command line where it finds Rich, and Rich with it.
+sys.modules.setdefault("httpx._main", cast("Any", None))
 
 
-def connect(name: ProviderName, model: str, settings: Settings) -> tuple[Provider, str]:
+def is_known(name: str) -> bool:
+    """Whether there is a provider of that name, of gemx or of an enabled plugin. Raises ConfigError."""
+    return name in NAMES or plugins.find("provider", name) is not None
+
+
+def connect(name: str, model: str, settings: Settings) -> tuple[Provider, str]:
     """The adapter, and the name by which it knows the model. Raises GemxError."""
-    return {"gemini": _gemini, "gguf": _gguf, "openai": _openai, "extractive": _extractive}[name](model, settings)
+    own = {"gemini": _gemini, "gguf": _gguf, "openai": _openai, "extractive": _extractive}.get(name)
+    return own(model, settings) if own else _plugin(name, model)
 
 
-def reach(name: ProviderName, model: str, settings: Settings) -> Reach:
-    """Where the data of a call would go. Raises ConfigError where an endpoint is not known."""
-    if name != "openai":
+def reach(name: str, model: str, settings: Settings) -> Reach:
+    """Where the data of a call would go. Raises ConfigError where an endpoint is not known or a plugin is broken."""
+    if name in ("gemini", "gguf", "extractive"):
         # Gemini is the cloud whatever its base URL.
         return "any" if name == "gemini" else "machine"
-    from gemx.providers import endpoints
+    if name == "openai":
+        from gemx.providers import endpoints
 
-    return endpoints.reach(model, settings)
+        return endpoints.reach(model, settings)
+    from gemx.providers import plugin
+
+    return plugin.reach(_offer(name))
+
+
+def check_plugin(offer: Offer) -> None:
+    """Load a plugin's provider without opening it. Raises PluginError."""
+    from gemx.providers import plugin
+
+    plugin.factory(offer)
 
 
 def close_all() -> None:
@@ -39,10 +64,20 @@ def close_all() -> None:
         _open.clear()
 
 
+def abandon_all() -> None:
+    """Have the calls that other threads wait for end now: those over HTTP, and that of a local engine."""
+    from gemx.providers import wire
+
+    wire.abandon()
+    if engine := _open.get("gguf"):
+        engine.close()
+
+
 def _once(identity: Any, opener: Callable[[], object]) -> Provider:
-    if identity not in _open:
-        _open[identity] = cast("Provider", opener())
-    return _open[identity]
+    with _opening:
+        if identity not in _open:
+            _open[identity] = cast("Provider", opener())
+        return _open[identity]
 
 
 def _gemini(model: str, settings: Settings) -> tuple[Provider, str]:
@@ -73,3 +108,17 @@ def _extractive(model: str, settings: Settings) -> tuple[Provider, str]:
     from gemx.providers.extractive import MODEL, Extractive
 
     return _once("extractive", Extractive), MODEL
+
+
+def _plugin(name: str, model: str) -> tuple[Provider, str]:
+    from gemx.providers import plugin
+
+    offer = _offer(name)
+    return _once(("plugin", offer.plugin, name), lambda: plugin.opened(offer)), model
+
+
+def _offer(name: str) -> Offer:
+    offer = plugins.find("provider", name)
+    if offer is None:
+        raise UsageError(f"unknown provider {name!r}", hint="gemx plugins list shows what plugins offer")
+    return offer

@@ -17,12 +17,14 @@ from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from typing import Any, TypeVar, cast
 
-from gemx.errors import AuthenticationError, ProviderError, TimeoutExceededError
+from gemx.errors import AuthenticationError, ProviderError, StoppedError, TimeoutExceededError
 from gemx.providers.base import OnText
 
 LONGEST_MESSAGE = 600
 SECONDS = re.compile(r"\d+(\.\d+)?")
 T = TypeVar("T")
+
+_waiting: set[SimpleQueue[str | Exception | None]] = set()
 
 
 def within(seconds: float, work: Callable[[OnText], T], on_text: OnText | None = None) -> T:
@@ -31,7 +33,7 @@ def within(seconds: float, work: Callable[[OnText], T], on_text: OnText | None =
     A thread that is given up ends at its next text, or when its connection times out or is closed.
     """
     deadline = time.monotonic() + seconds
-    texts: SimpleQueue[str | None] = SimpleQueue()
+    texts: SimpleQueue[str | Exception | None] = SimpleQueue()
     outcome: Future[T] = Future()
     stopped = Event()
 
@@ -49,20 +51,31 @@ def within(seconds: float, work: Callable[[OnText], T], on_text: OnText | None =
             texts.put(None)
 
     Thread(target=run, daemon=True, name="gemx-call").start()
+    _waiting.add(texts)
     try:
         while (text := _next(texts, deadline, seconds)) is not None:
             if on_text and text:
                 on_text(text)
     finally:
+        _waiting.discard(texts)
         stopped.set()
     return outcome.result()
 
 
-def _next(texts: SimpleQueue[str | None], deadline: float, seconds: float) -> str | None:
+def abandon() -> None:
+    """Give up every call that another thread waits for: it raises StoppedError there."""
+    for texts in tuple(_waiting):
+        texts.put(StoppedError("interrupted"))
+
+
+def _next(texts: SimpleQueue[str | Exception | None], deadline: float, seconds: float) -> str | None:
     try:
-        return texts.get(timeout=max(0.0, deadline - time.monotonic()))
+        text = texts.get(timeout=max(0.0, deadline - time.monotonic()))
     except Empty:
         raise _too_late(seconds) from None
+    if isinstance(text, Exception):
+        raise text
+    return text
 
 
 def _too_late(seconds: float) -> TimeoutExceededError:

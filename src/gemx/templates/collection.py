@@ -118,7 +118,7 @@ def _try_out(text: str, path: Path) -> None:
     template = shelf.load_text(text, path)
     values = {variable.name: "x" for variable in template.takes}
     for part in (template.system, template.prompt):
-        sandbox.render(part or "", values)
+        sandbox.render(part or "", values, template.language)
 
 
 def _read(source: Path, root: Path) -> _Draft:

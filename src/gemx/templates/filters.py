@@ -19,20 +19,30 @@ _WIDEST = 100
 _COMPARED = 64  # so many characters are compared in the time of one step
 _FINEST = 15
 _KEPT = (
-    *("abs", "capitalize", "count", "d", "default", "dictsort", "first", "float", "int", "items", "last", "length"),
-    *("list", "lower", "map", "max", "min", "reject", "reverse", "select", "sort", "string", "title"),
-    *("trim", "truncate", "unique", "upper", "wordcount"),
+    *("abs", "count", "d", "default", "dictsort", "first", "float", "int", "items", "last", "length"),
+    *("list", "map", "max", "min", "reject", "reverse", "select", "sort", "truncate", "unique", "wordcount"),
 )
+# These make a text of what they are given, whatever it is.
+_OF_TEXT = ("capitalize", "lower", "string", "title", "trim", "upper")
+
+Said = Callable[[Any], Any]
 
 
-def counted(meter: Meter) -> dict[str, Callable[..., Any]]:
-    """Every filter that a template may use, counted by this meter."""
+def worded(language: str) -> Said:
+    """What is shown of a value: of true and false a word of the language, of anything else itself."""
+    words = ("não", "sim") if language.lower().split("-")[0] == "pt" else ("no", "yes")
+    return lambda value: words[value] if isinstance(value, bool) else value
+
+
+def counted(meter: Meter, said: Said) -> dict[str, Callable[..., Any]]:
+    """Every filter that a template may use, counted by this meter; `said` is what is shown of a value."""
     kept = {name: _charged(FILTERS[name], meter) for name in _KEPT}
+    kept |= {name: _of_text(_charged(FILTERS[name], meter), said) for name in _OF_TEXT}
     own: dict[str, Callable[..., Any]] = {
         COUNTED: meter.step,
-        PIECE: functools.partial(_piece, meter),
+        PIECE: functools.partial(_piece, meter, said),
         WEIGHED: functools.partial(_weighed, meter),
-        "join": functools.partial(_join, meter),
+        "join": functools.partial(_join, meter, said),
         "replace": functools.partial(_replace, meter),
         "indent": functools.partial(_indent, meter),
         "tojson": functools.partial(_tojson, meter),
@@ -65,8 +75,15 @@ def _each(meter: Meter, items: Iterable[Any]) -> Iterator[Any]:
         yield item
 
 
-def _piece(meter: Meter, value: Any) -> str:
-    text = str(value)
+def _of_text(function: Callable[..., Any], said: Said) -> Callable[..., Any]:
+    def of_text(value: Any, *args: Any, **kwargs: Any) -> Any:
+        return function(said(value), *args, **kwargs)
+
+    return of_text
+
+
+def _piece(meter: Meter, said: Said, value: Any) -> str:
+    text = str(said(value))
     meter.charge(1 + len(text))
     return text
 
@@ -76,8 +93,8 @@ def _weighed(meter: Meter, value: Any) -> Any:
     return value
 
 
-def _join(meter: Meter, value: Iterable[Any], d: str = "") -> str:
-    return meter.joined((str(item) for item in meter.step(value)), str(d))
+def _join(meter: Meter, said: Said, value: Iterable[Any], d: str = "") -> str:
+    return meter.joined((str(said(item)) for item in meter.step(value)), str(d))
 
 
 def _replace(meter: Meter, text: Any, old: str, new: str, count: int = -1) -> str:

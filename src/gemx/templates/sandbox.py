@@ -1,7 +1,8 @@
 """Render a text from a Jinja2 template, in a sandbox that a foreign template cannot leave, hang or fill.
 
-The language is a part of Jinja2: texts, names, filters, tests, `if`, `for` and `set`. All that makes values is counted,
-there is a deadline, and nothing but the values is in reach. A variable that was not given is an error.
+The language is a part of Jinja2: texts, names, filters, tests, `if`, `for` and `set`. Its signs are counted before it
+is parsed, its depth before it is compiled, and all that makes values as it is rendered; there is a deadline, and
+nothing but the values is in reach. A variable that was not given is an error.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ from gemx.errors import ConfigError
 from gemx.templates import filters
 from gemx.templates.meter import Meter, TooMuchError
 
+# What parsing and compiling cost grows with these two, multiplied.
+_MOST_TOKENS = 10_000
+_DEEPEST = 40
+_MOST_LOOPS = 10  # one within another; Python has 20 at most
 _MOST_BITS = 4096
 _MOST_POWER = 1000
 
@@ -47,9 +52,9 @@ def variables(text: str) -> frozenset[str]:
     return _parsed(_Environment(), text)[1]
 
 
-def render(text: str, values: Mapping[str, Any]) -> str:
-    """Render a template text. Raises ConfigError that names every variable that is missing."""
-    environment = _Environment()
+def render(text: str, values: Mapping[str, Any], language: str = "pt-BR") -> str:
+    """Render a text, true and false as words of its language. Raises ConfigError that names every missing variable."""
+    environment = _Environment(language)
     try:
         tree, names = _parsed(environment, text)
     except ValueError as exc:
@@ -67,8 +72,9 @@ def render(text: str, values: Mapping[str, Any]) -> str:
 
 def _parsed(environment: _Environment, text: str) -> tuple[nodes.Template, frozenset[str]]:
     try:
+        _measure(environment, text)
         tree = environment.parse(text)
-        for node in list(tree.find_all(nodes.Node)):
+        for node in _all_nodes(tree):
             _check(node)
             _count(node, environment)
         return tree, frozenset(meta.find_undeclared_variables(tree))
@@ -76,6 +82,29 @@ def _parsed(environment: _Environment, text: str) -> tuple[nodes.Template, froze
         raise ValueError(f"template syntax, line {exc.lineno}: {exc.message}") from exc
     except RecursionError as exc:
         raise ValueError("template nested too deeply") from exc
+
+
+def _measure(environment: _Environment, text: str) -> None:
+    """Refuse a text of too many signs."""
+    lines = (line for line, kind, _ in environment.lexer.tokeniter(text, None) if kind != "whitespace")
+    for number, line in enumerate(lines):
+        if number >= _MOST_TOKENS:
+            raise TemplateSyntaxError(f"more than {_MOST_TOKENS} names and signs within braces", line)
+
+
+def _all_nodes(tree: nodes.Template) -> list[nodes.Node]:
+    """Every node, outer ones first. Raises TemplateSyntaxError where they stand too deep in one another."""
+    found: list[nodes.Node] = []
+    waiting: list[tuple[nodes.Node, int, int]] = [(tree, 0, 0)]
+    while waiting:
+        node, depth, loops = waiting.pop()
+        loops += isinstance(node, nodes.For)
+        branches = len(node.elif_) if isinstance(node, nodes.If) else 0
+        if depth + branches > _DEEPEST or loops > _MOST_LOOPS:
+            raise TemplateSyntaxError("nested too deeply, or too many conditions in one chain", node.lineno or 1)
+        found.append(node)
+        waiting += [(child, depth + 1, loops) for child in node.iter_child_nodes()]
+    return found
 
 
 def _check(node: nodes.Node) -> None:
@@ -110,12 +139,15 @@ class _Environment(ImmutableSandboxedEnvironment):
 
     intercepted_binops = frozenset(("+", "*", "**", "%"))
 
-    def __init__(self) -> None:
+    def __init__(self, language: str = "pt-BR") -> None:
+        said = filters.worded(language)
         # The rendered text is a prompt, not HTML: escaping would change what the model reads.
-        super().__init__(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=False, optimized=False)
+        super().__init__(
+            undefined=StrictUndefined, autoescape=False, keep_trailing_newline=False, optimized=False, finalize=said
+        )
         self.meter = Meter()
         self.globals = {"range": self.globals["range"]}
-        self.filters = filters.counted(self.meter)
+        self.filters = filters.counted(self.meter, said)
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         """Compute where the result has a size that can be borne."""

@@ -12,8 +12,8 @@ from gemx.errors import GemxError, InvalidFileError, NotFoundError, StorageError
 from gemx.library import Found
 from gemx.templates.schema import HEADER, NAME_PATTERN, Template
 
-# What automations are put in: no prompt of its own.
-_FRAMES = ("automacao",)
+# What automations and questions to a knowledge base are put in: no prompts of their own.
+_FRAMES = ("automacao", "pergunta")
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,16 @@ class Named:
     def path(self) -> Path | None:
         """Its file, where it does not ship with gemx."""
         return None if self.found.origin == "gemx" else self.found.path.absolute()
+
+    @property
+    def about(self) -> dict[str, str | None]:
+        """The template as the audit names it: the fields of an Origin."""
+        return {
+            "template": self.name,
+            "template_version": self.template.version,
+            "template_sha256": self.sha256,
+            "template_path": str(self.path) if self.path else None,
+        }
 
 
 def load_file(path: Path) -> tuple[Template, str]:
@@ -70,32 +80,36 @@ def listing() -> list[tuple[Found, ...]]:
 
 
 def own_file(name: str) -> Path:
-    """The file of a user's template of this name. Raises UsageError on what is no name."""
+    """The file of a user's template of this name, there or to be. Raises UsageError on what is no name."""
     if not re.fullmatch(NAME_PATTERN, name):
         hint = "letters a to z, digits, - and _, 64 at most, not starting with - or _"
         raise UsageError(f"{name!r} is no name for a template", hint=hint)
     if name in _FRAMES:
         raise UsageError(f"{name!r} is a name of gemx's own", hint="choose another name")
-    return places.config_dir() / "templates" / f"{name}.yaml"
+    return library.user_file("templates", name)
 
 
-def new_file(name: str, *, force: bool = False) -> Path:
+def new_file(name: str) -> Path:
     """The file that a new template of this name is written to. Raises UsageError where there is one already."""
     path = own_file(name)
-    taken = [each for each in (path, path.with_suffix(".yml")) if each.exists()]
-    if taken and not force:
-        raise UsageError(f"there is a template {name!r} already: {taken[0]}", hint="choose another name, or edit it")
+    if path.exists():
+        hint = f"choose another name, or: gemx templates edit {name}"
+        raise UsageError(f"there is a template {name!r} already: {path}", hint=hint)
     return path
 
 
 def write(path: Path, text: str, *, new: bool = False) -> None:
-    """Write a template's file, mode 0600, whole or not at all; `new` replaces none that is there.
+    """Write a template's file, whole or not at all; `new` replaces none that is there.
 
-    Raises InvalidFileError where it is no template, and StorageError.
+    One of the user's that is replaced keeps its mode, and a link stays one. Raises InvalidFileError where the text is
+    no template, and StorageError.
     """
     load_text(text, path)
     places.ensure_private_dir(path.parent)
-    places.write_private(path, text.encode("utf-8"), new=new)
+    if new:
+        places.write_private(path, text.encode("utf-8"), new=True)
+    else:
+        places.rewrite(path, text.encode("utf-8"))
 
 
 def skeleton(name: str) -> str:
@@ -105,8 +119,8 @@ def skeleton(name: str) -> str:
 
 def remove(name: str) -> Path:
     """Remove the user's template of this name. Raises NotFoundError; what ships or is the project's stays."""
-    path = next((each for each in (own_file(name), own_file(name).with_suffix(".yml")) if each.is_file()), None)
-    if path is None:
+    path = own_file(name)
+    if not places.is_file(path):
         raise _not_removable(name)
     try:
         path.unlink()
