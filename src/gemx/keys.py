@@ -283,6 +283,8 @@ def _stored_name(owner: Owner) -> str:
 
 
 def _removed(path: Path) -> tuple[str, ...]:
+    # A command that was killed while it stored the key may have left it in a draft.
+    places.sweep(path.parent, 0)
     try:
         path.unlink()
     except FileNotFoundError:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from gemx import places
@@ -56,9 +58,68 @@ def open_database(path: Path, migrations: Sequence[Migration]) -> Generator[Data
     is in a `transaction`. Raises StorageError, for the statements of the block too.
     """
     _create(path)
+    with told(path), contextlib.closing(_connect(path)) as connection:
+        yield _prepared(connection, path, migrations)
+
+
+class Kept:
+    """A database whose connections stay open between uses, one for each thread that uses it at the same time.
+
+    Must be closed. Where the file was moved away meanwhile, a new one is made, as `open_database` would.
+    """
+
+    def __init__(self, path: Path, migrations: Sequence[Migration]) -> None:
+        self.path = path
+        self._migrations = migrations
+        self._lock = threading.Lock()
+        self._idle: list[tuple[Database, os.stat_result]] = []
+
+    @contextlib.contextmanager
+    def used(self) -> Generator[Database]:
+        """The database, for one thread; after an error in the block its connection is not used again.
+
+        Raises StorageError, for the statements of the block too.
+        """
+        with told(self.path):
+            database, file = self._taken()
+            try:
+                yield database
+            except BaseException:
+                database.conn.close()
+                raise
+            with self._lock:
+                self._idle.append((database, file))
+
+    def close(self) -> None:
+        """Close the connections that nobody uses."""
+        with self._lock:
+            while self._idle:
+                self._idle.pop()[0].conn.close()
+
+    def _taken(self) -> tuple[Database, os.stat_result]:
+        with self._lock:
+            while self._idle:
+                database, file = self._idle.pop()
+                if _is_still(self.path, file):
+                    return database, file
+                database.conn.close()
+        _create(self.path)
+        connection = _connect(self.path, one_thread=False)
+        return _prepared(connection, self.path, self._migrations), self.path.stat()
+
+
+def _is_still(path: Path, file: os.stat_result) -> bool:
     try:
-        with contextlib.closing(_connect(path)) as connection:
-            yield _prepared(connection, path, migrations)
+        return os.path.samestat(path.stat(), file)
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def told(path: Path) -> Generator[None]:
+    """What the block's statements fail by, as a StorageError where a user can act on it: for who stays in the block."""
+    try:
+        yield
     except sqlite3.Error as exc:
         # Python's own errors, such as a wrong number of parameters, have no code.
         cause = _CAUSES.get(getattr(exc, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF)
@@ -79,6 +140,17 @@ def transaction(database: Database) -> Generator[None]:
         raise
 
 
+def forget(database: Database) -> bool:
+    """Rewrite the file without what was deleted from it; False where another process keeps that in the log of writes.
+
+    What a command that was killed left in free pages goes too. Full-text indexes must have been optimised before: what
+    is deleted stays in them, marked.
+    """
+    database.conn.execute("VACUUM")
+    # Where it is a write-ahead log that holds the pages of before.
+    return not database.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+
+
 def _create(path: Path) -> None:
     """An empty file for the user alone: SQLite would follow the umask, and its journals take the mode of the file."""
     places.ensure_private_dir(path.parent)
@@ -90,15 +162,36 @@ def _create(path: Path) -> None:
         raise StorageError(f"the database {path} {_NOT_YOURS[0]}: {exc.strerror}", hint=_NOT_YOURS[1]) from exc
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, *, one_thread: bool = True) -> sqlite3.Connection:
     # `mode=rw`: a file that is gone by now, or a link to none, must not be made with the umask's mode.
     address = f"{path.absolute().as_uri()}?mode=rw"
-    return sqlite3.connect(address, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
+    return sqlite3.connect(address, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=one_thread)
+
+
+def _library() -> type[Database]:
+    """sqlite-utils without NumPy, which it would import to know types that no table has, and be twice as slow by."""
+    refusing = _Refusing("numpy")
+    sys.meta_path.insert(0, refusing)
+    try:
+        from sqlite_utils import Database
+    finally:
+        sys.meta_path.remove(refusing)
+    return Database
+
+
+class _Refusing:
+    """Has modules not found, in the thread that asks for it alone: another may need them at that moment."""
+
+    def __init__(self, *names: str) -> None:
+        self._names, self._thread = names, threading.get_ident()
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
+        if name in self._names and threading.get_ident() == self._thread:
+            raise ModuleNotFoundError(f"{name} is not wanted here", name=name)
 
 
 def _prepared(connection: sqlite3.Connection, path: Path, migrations: Sequence[Migration]) -> Database:
-    from sqlite_utils import Database
-
+    Database = _library()  # noqa: N806
     for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
     database = Database(connection, execute_plugins=False)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gemx.cli import options, output
+from gemx.cli import form, options, output
 from gemx.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from gemx.automation.protocol import Protocol
-    from gemx.clinical.inputs import InputDefinition, Patient
+    from gemx.clinical.inputs import Patient
 
 Given = Annotated[
     list[str] | None,
@@ -33,7 +33,8 @@ def complete(loaded: Protocol, input_files: list[str], given: list[str] | None, 
     if not absent:
         return patient
     if may_ask and output.is_terminal(sys.stdin) and output.is_terminal(sys.stdout):
-        answers = {definition.id: _ask(definition) for definition in absent}
+        answers: dict[str, str] = {}
+        form.fill({each.id: form.of_input(each, required=True) for each in absent}, answers)
         return inputs.read_patient({**raw, **answers}, loaded.inputs)
     wanted = "\n".join(f"  {item.id}: {item.label}, {inputs.describe(item)}" for item in absent)
     example = " ".join(f"-i {item.id}=…" for item in absent)
@@ -58,22 +59,3 @@ def _raw(input_files: list[str], given: dict[str, str], loaded: Protocol) -> dic
     if automation not in (None, loaded.id):
         output.warning(f"aviso: o caso {input_files[0]} é de {automation}, não de {loaded.id}")
     return {**values, **given}
-
-
-def _ask(definition: InputDefinition) -> str:
-    import questionary
-
-    from gemx.clinical import inputs
-
-    def check(text: str) -> bool | str:
-        try:
-            value = inputs.read_value(definition, text)
-        except InputError as exc:
-            return exc.message
-        return value is not None or "este dado é obrigatório"
-
-    label = f"{definition.label} ({inputs.describe(definition)}):"
-    answer = questionary.text(label, validate=check, validate_while_typing=False).ask(kbi_msg="")
-    if answer is None:
-        raise KeyboardInterrupt
-    return str(answer)

@@ -25,6 +25,7 @@ SUMMARIES = {
     "templates": "Templates: named prompts with variables, for gemx gen -t.",
     "plugins": "Plugins: list what is installed, enable and disable it.",
     "history": "What was asked and answered: list, show, search, remove, prune, export.",
+    "logs": "The audit log: list, show, tail, search, verify, checkpoint, export, prune, erase, replay, import.",
     "doctor": "Check the installation: software, keys, endpoints, card, models, files, clock and audit, "
     "with their mends.",
 }

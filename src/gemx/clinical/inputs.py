@@ -212,7 +212,7 @@ def read_patient(raw: Mapping[str, Any], definitions: Inputs) -> Patient:
     if errors:
         raise InputError("\n".join(errors), hint="corrija os dados acima; nada foi executado")
     given = frozenset(key for key in raw if values[key] is not None)
-    notes = [note for key in sorted(given) for note in _implausible(definitions[key], values[key])]
+    notes = [note for key in sorted(given) for note in implausible(definitions[key], values[key])]
     _assume(values, definitions)
     return Patient(values, given, definitions, tuple(notes))
 
@@ -381,7 +381,8 @@ def _factor(definition: InputDefinition, unit: str | None) -> Decimal:
     return factor
 
 
-def _implausible(definition: InputDefinition, value: Value) -> Iterable[str]:
+def implausible(definition: InputDefinition, value: Value) -> Iterable[str]:
+    """What is to be said of a value that is possible and outside the usual range, in pt-BR."""
     if not definition.plausible or not isinstance(value, Decimal):
         return
     low, high = definition.plausible
@@ -389,6 +390,12 @@ def _implausible(definition: InputDefinition, value: Value) -> Iterable[str]:
         shown = _show(value, definition)
         usual = f"{format_number(low)} a {format_number(high)} {definition.unit or ''}".strip()
         yield f"{definition.label} {shown} está fora do habitual ({usual}): confira o valor e a unidade"
+
+
+def worded(definition: InputDefinition, value: Value) -> str:
+    """A value as a clinician writes it, with its unit; `não informado` where unknown."""
+    unit = f" {definition.unit}" if definition.unit and value is not None else ""
+    return f"{_show(value, definition)}{unit}"
 
 
 def _assume(values: dict[str, Value], definitions: Inputs) -> None:
