@@ -78,9 +78,11 @@ class EndpointConfig(Section):
 
 
 class AuditConfig(Section):
-    """What the audit keeps of the texts: nothing, or keyed hashes."""
+    """What the audit keeps of the texts: nothing, keyed hashes, or hashes and the texts in files beside it."""
 
-    content: Literal["none", "hash"] = _said("what the audit keeps of the texts: nothing, or keyed hashes", "hash")
+    content: Literal["none", "hash", "full"] = _said(
+        "what the audit keeps of texts: nothing, keyed hashes, or the texts too, in files beside it", "hash"
+    )
 
 
 class HistoryConfig(Section):
@@ -139,6 +141,40 @@ class KnowledgeConfig(Section):
     embedder: ModelName | None = _said("the model that makes the vectors of new knowledge bases")
 
 
+class CostRule(Section):
+    """The cost of a message in the last 24 hours, against the day before and the median of the last 7 days."""
+
+    rise: Annotated[float, Field(gt=0, le=100)] = _said("from which rise on it fires; 0.2 is 20 %", 0.2)
+    minimum: Count = _said("how many messages a day must have to be judged", 30)
+
+
+class RateRule(Section):
+    """A share of the last 24 hours."""
+
+    above: Annotated[float, Field(ge=0, lt=1)] = _said("above which share it fires; 0.1 is 10 %", 0.1)
+    minimum: Count = _said("how many there must be to be judged", 20)
+
+
+class NotifyConfig(Section):
+    """Who is told beside stdout: a program, which gets the message on stdin, and an address, which gets it as JSON."""
+
+    command: Annotated[list[str], Field(min_length=1)] | None = _said("a command that gets the message on its stdin")
+    webhook: Annotated[str, Field(pattern=r"^https?://\S+$")] | None = _said("an address that the message is posted to")
+
+
+class AlertsConfig(Section):
+    """The rules of `gemx stats check`; one that is not there is not judged."""
+
+    cost_per_message: CostRule | None = _said("the cost of a message rises")
+    p95_seconds: Annotated[float, Field(gt=0, le=86_400)] | None = _said("p95 of the latency is above so many seconds")
+    failure_rate: RateRule | None = _said("calls fail")
+    verification_failures: RateRule | None = _said("answers are not verified")
+    budget: Annotated[float, Field(gt=0, le=1)] | None = _said(
+        "so much of a daily or monthly cap is spent; 0.8 is 80 %"
+    )
+    notify: NotifyConfig = _said("who is told", NotifyConfig())
+
+
 class Config(Section):
     """The user's config.json."""
 
@@ -165,6 +201,7 @@ class Config(Section):
     audit: AuditConfig = _said("the audit log", AuditConfig())
     history: HistoryConfig = _said("the texts of results", HistoryConfig())
     knowledge: KnowledgeConfig = _said("knowledge bases", KnowledgeConfig())
+    alerts: AlertsConfig = _said("the rules of gemx stats check", AlertsConfig())
     plugins: list[PluginName] = _said("the installed plugins that are used; gemx plugins enable NAME", [])
 
 
@@ -259,6 +296,7 @@ def _problem(detail: Any) -> tuple[tuple[str | int, ...], str]:
 def _known_keys() -> list[str]:
     models: tuple[type[BaseModel], ...] = (Config, EndpointConfig, KeySource, AuditConfig, HistoryConfig)
     models += (AutomationsConfig, BudgetConfig, LimitConfig, RetryConfig, RoutesConfig, KnowledgeConfig)
+    models += (AlertsConfig, CostRule, RateRule, NotifyConfig)
     return [field.alias or name for model in models for name, field in model.model_fields.items()]
 
 

@@ -10,6 +10,7 @@ import os
 import stat
 import time
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 from gemx.errors import ConfigError, StorageError
@@ -190,11 +191,16 @@ def is_file(path: Path) -> bool:
 
 def _place(kind: str) -> Path:
     if home := os.environ.get("GEMX_HOME"):
-        return user_path(home).absolute() / kind
+        return _below(home, kind) if home.startswith("/") else user_path(home).absolute() / kind
     variable, fallback = _XDG[kind]
     base = os.environ.get(variable, "")
     # The XDG specification has relative paths ignored.
     return (Path(base) if base.startswith("/") else _home() / fallback) / "gemx"
+
+
+@lru_cache(maxsize=8)
+def _below(home: str, kind: str) -> Path:
+    return Path(home) / kind
 
 
 def _home() -> Path:

@@ -140,13 +140,15 @@ def transaction(database: Database) -> Generator[None]:
         raise
 
 
-def forget(database: Database) -> bool:
-    """Rewrite the file without what was deleted from it; False where another process keeps that in the log of writes.
+def forget(database: Database, *, rewrite: bool = True) -> bool:
+    """Leave nothing of what was deleted in the file; False where another process keeps it in the log of writes.
 
-    What a command that was killed left in free pages goes too. Full-text indexes must have been optimised before: what
-    is deleted stays in them, marked.
+    Full-text indexes must have been optimised before: what is deleted stays in them, marked, until their parts are
+    merged; FTS5's own secure-delete came with SQLite 3.42, and makes a file that an older one cannot read.
     """
-    database.conn.execute("VACUUM")
+    if rewrite:
+        # A command that was killed may have left what it was writing in pages that are free, and so are not erased.
+        database.conn.execute("VACUUM")
     # Where it is a write-ahead log that holds the pages of before.
     return not database.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gemx.audit.record import new_run_id
 from gemx.gateway import bill, identifiers
-from gemx.gateway.call import call, embed, foretell
+from gemx.gateway.call import call, embed, foretell, warm_up
 from gemx.gateway.estimate import estimate_tokens
 from gemx.gateway.notices import Listener
 from gemx.gateway.policy import Policy, check_config, check_flags, make, network_of
@@ -49,4 +49,5 @@ __all__ = [
     "prospect",
     "structured",
     "substitution",
+    "warm_up",
 ]

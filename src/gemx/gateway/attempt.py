@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from gemx import keys
-from gemx.audit import record, writer
+from gemx.audit import content, record, writer
 from gemx.errors import GemxError, StoppedError
 from gemx.gateway.policy import Policy
 from gemx.gateway.route import Route
@@ -77,17 +77,17 @@ class Trial:
 
     def write(self) -> None:
         """Append its record. Raises StorageError."""
-        keep = self.policy.settings.config.audit.content == "hash"
-        writer.append(
-            record.attempt(
-                self._fields(),
-                kind="attempt" if self.sent else "refusal",
-                run_id=self.origin.run_id,
-                command=self.origin.command,
-                subject=self.origin.subject,
-                texts=self.texts if keep else {},
-            )
+        kept = self.policy.settings.config.audit.content
+        made = record.attempt(
+            self._fields(),
+            kind="attempt" if self.sent else "refusal",
+            run_id=self.origin.run_id,
+            command=self.origin.command,
+            subject=self.origin.subject,
+            texts={} if kept == "none" else self.texts,
         )
+        # The texts first: a record names what is there.
+        writer.append(content.keep(made, self.texts) if kept == "full" else made)
 
     def _fields(self) -> dict[str, Any]:
         route, options, asked = self.route, self.options, self.policy.route

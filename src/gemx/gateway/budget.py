@@ -64,12 +64,15 @@ class Reservation:
         if self._settled:
             raise RuntimeError("a reservation was settled twice")
         amount = _nanodollars(cost)
-        with store.opened() as database, store.writing(database):
+
+        def settle(database: storage.Database) -> None:
             if amount:
                 # Also where the row is gone, as that of a call which took longer than it should have.
                 database.conn.execute(_SETTLE, {**self.row, "amount": amount})
             else:
                 database.conn.execute("DELETE FROM spending WHERE id = ?", [self.row["id"]])
+
+        store.write(settle)
         self._settled = True
 
 
@@ -79,7 +82,8 @@ def reserve(run_id: str, amount: Decimal, caps: Caps, seconds: float) -> Reserva
     It is recorded also where there is no cap. Raises BudgetError where a cap leaves too little, StorageError.
     """
     asked = _nanodollars(amount)
-    with store.opened() as database, store.writing(database):
+
+    def set_aside(database: storage.Database) -> Reservation:
         now = _present(database)
         _drop_ended(database, now)
         for room in _rooms(database, run_id, caps, now):
@@ -89,7 +93,9 @@ def reserve(run_id: str, amount: Decimal, caps: Caps, seconds: float) -> Reserva
         ends = now + round((seconds + _MARGIN) * store.MICROSECONDS)
         held = {"amount": asked, "ends": ends, **vars(store.myself())}
         database.conn.execute(_INSERT, {**reservation.row, **held})
-    return reservation
+        return reservation
+
+    return store.write(set_aside)
 
 
 def left(run_id: str, caps: Caps) -> Decimal | None:

@@ -6,6 +6,7 @@ text was shown there is neither. Nothing else in gemx may call a provider.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -37,6 +38,12 @@ def embed(
     Raises GemxError; UnsupportedError where the provider has no embeddings.
     """
     return _routed(Embedding(texts, origin, private), policy)
+
+
+def warm_up(policy: Policy) -> None:
+    """Open the provider of the chosen route before many calls at once need it; what fails is said by the first call."""
+    with contextlib.suppress(GemxError):
+        providers.connect(policy.route.provider, policy.route.model, policy.settings)
 
 
 def foretell(request: Request, policy: Policy) -> str:
@@ -82,7 +89,11 @@ def _retried(work: Work[Answer], policy: Policy, route: Route) -> Answer:
             if wait is None:
                 raise
             why = f"{route} {exc.code}, before try {tries.made + 1} of {policy.retry.max_attempts}"
-        retry.pause(wait, why, policy.listener)
+        try:
+            retry.pause(wait, why, policy.listener)
+        except GemxError as exc:
+            exc.attempts = (*attempts, *exc.attempts)
+            raise
 
 
 def _once(work: Work[Answer], policy: Policy, route: Route, number: int) -> Answer:

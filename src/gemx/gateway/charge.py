@@ -24,9 +24,11 @@ from gemx.gateway import budget, clock, prices
 from gemx.gateway.attempt import Trial, uninterrupted
 from gemx.gateway.budget import Caps, Reservation
 from gemx.gateway.prices import PriceTable
+from gemx.gateway.route import Route
 from gemx.providers.base import Usage
+from gemx.settings import Settings
 
-_OUTPUT_TOKENS = 16_384  # under a cap, where nobody says how many
+OUTPUT_TOKENS = 16_384  # under a cap, where nobody says how many
 _LEAST_OUTPUT_TOKENS = 256
 _PROMPT_MAY_BE_BILLED = (BlockedError, EmptyReplyError)
 
@@ -105,12 +107,12 @@ def charged(trial: Trial, model: str, tokens: int) -> Generator[Charge | None]:
 def _opened(trial: Trial, model: str, tokens: int) -> Charge:
     table, caps, run_id = prices.load(), trial.policy.caps, trial.origin.run_id
     trial.price_table = table.version
-    names = _names(trial)
+    names = names_of(trial.route, trial.policy.settings)
     name = names + model
     capped = any(cap is not None for cap in (caps.command, caps.daily, caps.monthly))
     if trial.generates and capped and trial.options.max_output_tokens is None:
         trial.options = replace(trial.options, max_output_tokens=_affordable(table, name, tokens, caps, trial))
-    output = (trial.options.max_output_tokens or _OUTPUT_TOKENS) if trial.generates else 0
+    output = (trial.options.max_output_tokens or OUTPUT_TOKENS) if trial.generates else 0
     most = table.most(name, tokens, output, **_terms(trial))
     if most is None and capped:
         raise BudgetError(
@@ -130,14 +132,14 @@ def _affordable(table: PriceTable, name: str, tokens: int, caps: Caps, trial: Tr
     room = None
     if left is not None:
         room = table.output_tokens_for(name, left, tokens, **_terms(trial))
-    return _OUTPUT_TOKENS if room is None else max(_LEAST_OUTPUT_TOKENS, min(room, _OUTPUT_TOKENS))
+    return OUTPUT_TOKENS if room is None else max(_LEAST_OUTPUT_TOKENS, min(room, OUTPUT_TOKENS))
 
 
-def _names(trial: Trial) -> str:
-    """How the price table begins the names of this provider's models: of an endpoint, its own name goes with it."""
-    endpoint = trial.route.model.partition("/")[0]
-    configured = trial.route.provider == "openai" and endpoint in trial.policy.settings.config.endpoints
-    return f"{trial.route.provider}:{endpoint}/" if configured else f"{trial.route.provider}:"
+def names_of(route: Route, settings: Settings) -> str:
+    """How the price table begins the names of a provider's models: of an endpoint, its own name goes with it."""
+    endpoint = route.model.partition("/")[0]
+    configured = route.provider == "openai" and endpoint in settings.config.endpoints
+    return f"{route.provider}:{endpoint}/" if configured else f"{route.provider}:"
 
 
 def _may_be_billed(exc: BaseException) -> bool:

@@ -43,8 +43,8 @@ class Slot:
     def settle(self, tokens: int | None) -> None:
         """Put the real tokens in place of the estimate; None leaves it. Raises StorageError."""
         if self._row is not None and tokens is not None:
-            with store.opened() as database, store.writing(database):
-                database.conn.execute("UPDATE requests SET tokens = ?, settled = 1 WHERE id = ?", [tokens, self._row])
+            update, values = "UPDATE requests SET tokens = ?, settled = 1 WHERE id = ?", [tokens, self._row]
+            store.write(lambda database: database.conn.execute(update, values))
 
 
 def acquire(key: str, tokens: int, limits: Limits, deadline: float, on_wait: OnWait) -> Slot:

@@ -7,19 +7,24 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
+from typing import Any, TypeVar
 
 from gemx import locks, places, storage
-from gemx.errors import StorageError
+from gemx.errors import GemxError, StorageError
 from gemx.gateway import clock
+from gemx.locks import Asked, Together
 
 MICROSECONDS = 1_000_000
+T = TypeVar("T")
 _PROC = Path("/proc/self")
 _writing = threading.Lock()
+_kept: list[storage.Kept] = []
 
 _MIGRATIONS: tuple[storage.Migration, ...] = (
     """
@@ -80,6 +85,8 @@ class Owner:
     @property
     def ended(self) -> bool:
         """Whether it is known to have ended; never so of another machine's."""
+        if self == myself():
+            return False
         if self.host != _host():
             return False
         if not _PROC.is_dir():
@@ -89,7 +96,21 @@ class Owner:
 
 def opened() -> AbstractContextManager[storage.Database]:
     """The database, made where there is none. Raises StorageError."""
+    if _kept and _kept[-1].path == places.door_file():
+        return _kept[-1].used()
     return storage.open_database(places.door_file(), _MIGRATIONS)
+
+
+@contextmanager
+def kept_open() -> Generator[None]:
+    """Have the database stay open while the block runs: for many calls in one process."""
+    kept = storage.Kept(places.door_file(), _MIGRATIONS)
+    _kept.append(kept)
+    try:
+        yield
+    finally:
+        _kept.remove(kept)
+        kept.close()
 
 
 @contextmanager
@@ -114,6 +135,30 @@ def _alone() -> Generator[None]:
         os.close(descriptor)
 
 
+def write(operation: Callable[[storage.Database], T]) -> T:
+    """Run an operation alone: all that it writes, or nothing; what it reads stays true.
+
+    Those of threads that wait at the same time share one transaction, and so one sync of the disk. Raises what the
+    operation raises, and StorageError.
+    """
+    return _together.ask(operation)
+
+
+def _write(asked: Sequence[Asked[Callable[[storage.Database], Any]]]) -> None:
+    with opened() as database, writing(database):
+        for each in asked:
+            database.conn.execute("SAVEPOINT one")
+            try:
+                each.result = each.what(database)
+            except GemxError as exc:
+                each.error = exc
+                database.conn.execute("ROLLBACK TO one")
+            database.conn.execute("RELEASE one")
+
+
+_together: Together[Callable[[storage.Database], Any]] = Together(_write)
+
+
 def exists() -> bool:
     """Whether any process ever wrote to it: to ask opens nothing."""
     return places.is_file(places.door_file())
@@ -121,7 +166,12 @@ def exists() -> bool:
 
 def myself() -> Owner:
     """This process."""
-    return Owner(_host(), os.getpid(), _start(os.getpid()))
+    return _process(os.getpid())
+
+
+@lru_cache(maxsize=1)
+def _process(pid: int) -> Owner:
+    return Owner(_host(), pid, _start(pid))
 
 
 def microseconds(moment: datetime | None = None) -> int:

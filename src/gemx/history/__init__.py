@@ -11,6 +11,7 @@ from gemx.history.find import Filter, Hit, Line, latest, search
 from gemx.history.store import (
     add,
     conversation,
+    count_about,
     entries,
     everything,
     get,
@@ -18,6 +19,7 @@ from gemx.history.store import (
     last_conversation,
     prune,
     remove,
+    remove_about,
     remove_all,
 )
 
@@ -28,6 +30,7 @@ __all__ = [
     "Line",
     "add",
     "conversation",
+    "count_about",
     "entries",
     "everything",
     "get",
@@ -36,6 +39,7 @@ __all__ = [
     "latest",
     "prune",
     "remove",
+    "remove_about",
     "remove_all",
     "search",
 ]

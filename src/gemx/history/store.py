@@ -99,6 +99,22 @@ def remove(run_ids: Sequence[str]) -> list[str]:
     return found
 
 
+def count_about(subject: str) -> int:
+    """How many entries are about a subject, a keyed hash. Raises StorageError."""
+    if not is_there():
+        return 0
+    with opened() as database:
+        return int(database.conn.execute("SELECT count(*) FROM entries WHERE subject = ?", [subject]).fetchone()[0])
+
+
+def remove_about(subject: str) -> int:
+    """Erase the entries about a subject, a keyed hash, and return how many they were. Raises StorageError."""
+    if not is_there():
+        return 0
+    with opened() as database:
+        return _erase(database, "subject = ?", [[subject]], rewrite=True)
+
+
 def remove_all() -> int:
     """Erase every entry, and return how many they were. Raises StorageError."""
     if not is_there():
@@ -112,17 +128,9 @@ def _erase(database: storage.Database, condition: str, values: Iterable[Sequence
         query = f"DELETE FROM entries WHERE {condition}"  # noqa: S608
         count = sum(database.conn.execute(query, each).rowcount for each in values)
         if count:
-            # What is deleted from the index stays in it, marked, until its parts are merged: FTS5's own secure-delete
-            # came with SQLite 3.42, and makes a file that an older one cannot read.
             database.conn.execute("INSERT INTO entries_words (entries_words) VALUES ('optimize')")
-    if count and rewrite:
-        # A command that was killed may have left what it was writing in pages that are free, and so are not erased.
-        database.conn.execute("VACUUM")
-    if count or rewrite:
-        # Where it is a write-ahead log that holds the pages of before.
-        busy = bool(database.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
-        if busy and rewrite:
-            raise _still_read(count)
+    if (count or rewrite) and not storage.forget(database, rewrite=rewrite and count > 0) and rewrite:
+        raise _still_read(count)
     return count
 
 
