@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, WithJsonSchema
@@ -176,7 +177,8 @@ class Answer(ContractModel):
         return json.dumps(plain(self), ensure_ascii=False)
 
 
-def json_schema() -> dict[str, Any]:
+@cache
+def json_schema() -> Mapping[str, Any]:
     """The contract as a JSON Schema (draft 2020-12) that Gemini, OpenAI-compatible servers and llguidance take.
 
     Lengths of texts are checked by `read_answer` alone: llama.cpp's own grammars unroll them, and end its server.

@@ -8,9 +8,12 @@ nothing but the values is in reach. A variable that was not given is an error.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from types import CodeType
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateSyntaxError, meta, nodes
+from jinja2 import StrictUndefined, Template, TemplateSyntaxError, meta, nodes
 from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -47,6 +50,12 @@ _METHODS: dict[type, frozenset[str]] = {
 }
 
 
+@dataclass(frozen=True)
+class _Compiled:
+    code: CodeType
+    names: frozenset[str]
+
+
 def variables(text: str) -> frozenset[str]:
     """The variables that a template text reads. Raises ValueError where it does not parse."""
     return _parsed(_Environment(), text)[1]
@@ -54,20 +63,34 @@ def variables(text: str) -> frozenset[str]:
 
 def render(text: str, values: Mapping[str, Any], language: str = "pt-BR") -> str:
     """Render a text, true and false as words of its language. Raises ConfigError that names every missing variable."""
-    environment = _Environment(language)
     try:
-        tree, names = _parsed(environment, text)
+        compiled = _compiled(text, language)
     except ValueError as exc:
         raise ConfigError(str(exc)) from exc
-    if missing := sorted(names - set(values)):
+    if missing := sorted(compiled.names - set(values)):
         raise ConfigError(f"the template needs: {', '.join(missing)}", hint="give each a value")
+    # The code is shared; what counts its work is this rendering's own.
+    environment = _Environment(language)
+    template = Template.from_code(environment, compiled.code, environment.make_globals(None))
     try:
-        return environment.meter.joined(environment.from_string(tree).generate(values))
+        return environment.meter.joined(template.generate(values))
     except TooMuchError as exc:
         raise ConfigError(str(exc)) from exc
     except Exception as exc:
         # Whatever the expressions of a template raise is the template's fault.
         raise ConfigError(f"the template cannot be rendered: {exc}") from exc
+
+
+@lru_cache(maxsize=32)
+def _compiled(text: str, language: str) -> _Compiled:
+    """The code of a text: a batch renders the same one thousands of times."""
+    environment = _Environment(language)
+    tree, names = _parsed(environment, text)
+    try:
+        return _Compiled(environment.compile(tree), names)
+    except Exception as exc:
+        # A filter or a test that is not known, or whatever else is wrong with it.
+        raise ValueError(f"the template cannot be rendered: {exc}") from exc
 
 
 def _parsed(environment: _Environment, text: str) -> tuple[nodes.Template, frozenset[str]]:

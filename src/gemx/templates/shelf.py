@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -51,6 +52,7 @@ def load_text(text: str, path: Path) -> Template:
     return _validated(library.parse(text.encode("utf-8"), path))[0]
 
 
+@cache
 def load_shipped(name: str) -> Template:
     """A template of gemx itself, which no file of the user's or of the current folder replaces."""
     return load_file(places.shipped("templates") / f"{name}.yaml")[0]
