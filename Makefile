@@ -15,6 +15,7 @@ check: $(VENV)/.dev lint types layers ## what must hold before a change lands
 	$(BIN)/python docs/generate_commands.py --check
 	$(BIN)/python docs/generate_safety.py --check
 	$(BIN)/python docs/generate_configuration.py --check
+	$(BIN)/python docs/generate_audit.py --check
 	$(BIN)/python docs/generate_calculators.py --check
 	$(BIN)/python -m pytest
 
@@ -38,15 +39,18 @@ soak: $(VENV)/.dev ## the long forms of the tests
 bench: $(VENV)/.dev ## start-up and completion against `import typer`; the door against a bare call; recall and false alarms of checks and guard
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/door.py
+	$(BIN)/python benchmarks/batch.py
 	$(BIN)/python benchmarks/identifiers.py
 	$(BIN)/python benchmarks/verification.py
 
-docs: $(VENV)/.dev ## write the command reference, the tables of the other pages, the schema of config.json and the picture of the README
+docs: $(VENV)/.dev ## write the command reference, the tables of the other pages, the schemas and the picture of the README
 	$(BIN)/python docs/generate_commands.py
 	$(BIN)/python docs/generate_safety.py
 	$(BIN)/python docs/generate_configuration.py
+	$(BIN)/python docs/generate_audit.py
 	$(BIN)/python docs/generate_calculators.py
 	$(BIN)/python docs/generate_picture.py
+	$(BIN)/python docs/generate_report.py
 
 clean:
 	rm -rf $(VENV) build dist

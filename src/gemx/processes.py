@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+_under_way: set[subprocess.Popen[bytes]] = set()
+
 
 class FailedError(Exception):
     """The program gave nothing; the message says why, and quotes neither its output nor its arguments."""
@@ -84,6 +86,7 @@ def run(
         )
     except (OSError, ValueError) as exc:
         raise FailedError(getattr(exc, "strerror", None) or "it cannot be started") from None
+    _under_way.add(process)
     with process:
         try:
             output, errors = _exchange(process, given, time.monotonic() + seconds, most)
@@ -91,7 +94,14 @@ def run(
         except _LateError:
             raise FailedError(f"not done within {seconds:g} s") from None
         finally:
+            _under_way.discard(process)
             _end(process)
+
+
+def end_all() -> None:
+    """End every program that `run` has under way, in whatever thread: it then seems to have ended by a signal."""
+    for process in tuple(_under_way):
+        _end(process)
 
 
 class _LateError(Exception):

@@ -9,6 +9,7 @@ import unicodedata
 # New lines and tabs; and the joiner that many emoji are written with.
 _KEPT = "\n\t\u200d"
 _INVISIBLE = ("Cc", "Cf", "Cs")
+_FORMULA = ("=", "+", "-", "@")
 _SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
 
 
@@ -26,3 +27,9 @@ def escaped(text: str) -> str:
     if printable(text) == text:
         return text
     return "".join(char if printable(char) else json.dumps(char)[1:-1] for char in text)
+
+
+def cell(text: str) -> str:
+    """A text as the cell of a CSV file: one that a spreadsheet would take for a formula is quoted."""
+    shown = printable(text)
+    return f"'{shown}" if shown.lstrip().startswith(_FORMULA) else shown

@@ -1,7 +1,7 @@
-"""Fetch a page or file that the user named by its address, within bounds. Calls no model.
+"""Fetch a page or file that the user named by its address, or post a message to one, within bounds. Calls no model.
 
-Only `gemx gen -f` asks for it. Knows which hosts the policy's network allows, and asks no other, redirects included.
-What comes is read by `documents`.
+`gemx gen -f` and `gemx chat` fetch, `gemx stats check` posts. Knows which hosts the policy's network allows, and asks
+no other, redirects included. What comes is read by `documents`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Literal
+from typing import Any, Literal
 
 import httpx
 
@@ -64,6 +64,40 @@ def fetch(address: str, network: Network, seconds: float) -> Part:
     seconds = min(seconds, LONGEST)
     found = _within(seconds, lambda: _followed(url, network, time.monotonic() + seconds))
     return _part(found)
+
+
+def post(address: str, body: Any, network: Network, seconds: float) -> None:
+    """Post JSON to an address; what it answers does not matter, but that it takes it. No redirect is followed.
+
+    An error names the host alone: the rest of the address may be a secret. Raises PrivacyError, InputError or
+    TemporaryError.
+    """
+    url = _checked(address)
+    _allow(url, network)
+    proxied = network.reach == "any" and url.host not in network.site and not _is_loopback(url.host)
+    try:
+        # What is answered is not read: it may have no end.
+        with (
+            _client(url, seconds, trust_env=proxied) as client,
+            client.stream("POST", url, json=body) as response,
+        ):
+            status = response.status_code
+    except httpx.TimeoutException as exc:
+        raise TimeoutExceededError(f"{url.host}: no answer within {seconds:g} s") from exc
+    except httpx.RequestError as exc:
+        raise TemporaryError(f"{url.host} cannot be reached") from exc
+    if not 200 <= status < 300:
+        kind = TemporaryError if status == 429 or status >= 500 else InputError
+        raise kind(f"{url.host}: HTTP {status}, where 200 was expected")
+
+
+def _client(url: httpx.URL, seconds: float, *, trust_env: bool) -> httpx.Client:
+    return httpx.Client(
+        verify=httpx.create_ssl_context() if url.scheme == "https" else True,
+        trust_env=trust_env,
+        timeout=httpx.Timeout(seconds, connect=min(seconds, _CONNECT_SECONDS)),
+        headers={"User-Agent": f"gemx/{__version__}", "Accept-Encoding": "gzip, deflate"},
+    )
 
 
 def _checked(address: str) -> httpx.URL:
@@ -118,12 +152,7 @@ def _asked(url: httpx.URL, deadline: float, *, proxied: bool) -> _Found | str:
     `proxied` lets the environment's proxies be used: not for what must stay on this machine or site.
     """
     seconds = max(0.001, deadline - time.monotonic())
-    client = httpx.Client(
-        verify=httpx.create_ssl_context() if url.scheme == "https" else True,
-        trust_env=proxied and not _is_loopback(url.host),
-        timeout=httpx.Timeout(seconds, connect=min(seconds, _CONNECT_SECONDS)),
-        headers={"User-Agent": f"gemx/{__version__}", "Accept-Encoding": "gzip, deflate"},
-    )
+    client = _client(url, seconds, trust_env=proxied and not _is_loopback(url.host))
     try:
         with client, client.stream("GET", url) as response:
             if response.status_code in _REDIRECTS and "location" in response.headers:

@@ -57,37 +57,113 @@ def test_a_whole_chain(log: list[Path]) -> None:
     assert report.last == json.loads(log[-1].read_bytes().splitlines()[-1])["time"]
 
 
+def reasons() -> list[str]:
+    return [f"{found.path.name[6:16]}:{found.line} {found.kind}" for found in chain.verify().breaks]
+
+
 @pytest.mark.parametrize("line", [1, 2, 4])
-def test_a_changed_line_breaks_the_chain_at_the_next(log: list[Path], line: int) -> None:
+def test_a_changed_line_is_named(log: list[Path], line: int) -> None:
     edit(log[0], line, lambda old: old.replace(b'"a":1', b'"a":2'))
-    assert breaks() == [(DAYS[0], line + 1, "altered") if line < 4 else (DAYS[1], 1, "altered")]
+    assert breaks() == [(DAYS[0], line, "changed")]
     assert "changed" in chain.verify().breaks[0].reason
+
+
+@pytest.mark.parametrize("line", range(1, 4))
+def test_whatever_byte_of_a_line_is_changed(log: list[Path], line: int) -> None:
+    before = log[1].read_bytes().splitlines(keepends=True)[line - 1]
+    for position in range(0, len(before) - 1, 3):
+        changed = before[:position] + bytes([before[position] ^ 1]) + before[position + 1 :]
+        edit(log[1], line, lambda _, changed=changed: changed)
+        assert breaks() and breaks()[0][:2] == (DAYS[1], line), position
+        edit(log[1], line, lambda _: before)
+    assert breaks() == []
 
 
 def test_a_removed_line(log: list[Path]) -> None:
     edit(log[1], 2, lambda _: b"")
     (found,) = chain.verify().breaks
-    assert (found.path, found.line, found.reason) == (log[1], 2, "records 6 to 6 are missing before it")
-    assert str(found) == f"{log[1]}:2: records 6 to 6 are missing before it"
+    assert (found.path, found.line, found.kind) == (log[1], 2, "removed")
+    assert str(found) == f"{log[1]}:2: record 6 is missing before it"
 
 
-def test_an_added_line(log: list[Path]) -> None:
+def test_removed_lines_at_the_end_of_a_day(log: list[Path]) -> None:
+    edit(log[0], 4, lambda _: b"")
+    edit(log[0], 3, lambda _: b"")
+    (found,) = chain.verify().breaks
+    assert (found.path, found.line) == (log[1], 1)
+    assert found.reason == "records 3 to 4 are missing before it, at the end of the file before"
+
+
+def test_an_added_line_is_named(log: list[Path]) -> None:
+    lines = log[1].read_bytes().splitlines(keepends=True)
+    forged = json.loads(lines[1]) | {"a": 9}
+    added = json.dumps({**json.loads(lines[1]), "a": 9, "seq": forged["seq"] + 1}).encode() + b"\n"
     edit(log[1], 2, lambda old: old + old)
-    assert breaks() == [(DAYS[1], 3, "altered")]
+    assert breaks() == [(DAYS[1], 2, "inserted")]
     edit(log[1], 3, lambda _: b'{"v":1}\n')
-    assert breaks() == [(DAYS[1], 3, "altered"), (DAYS[1], 4, "altered")]
+    assert breaks()[-1] == (DAYS[1], 3, "inserted")
+    edit(log[1], 3, lambda _: b"no record\n" * 5)
+    assert breaks() == [(DAYS[1], line, "inserted") for line in range(3, 8)]
+    # One that even follows from the line before.
+    log[1].write_bytes(b"".join([*lines[:2], added.replace(forged["prev"].encode(), sha(lines[1])), *lines[2:]]))
+    assert breaks() == [(DAYS[1], 3, "inserted")]
+
+
+def sha(line: bytes) -> bytes:
+    return hashlib.sha256(line.removesuffix(b"\n")).hexdigest().encode()
+
+
+@pytest.mark.parametrize("junk", [b"junk\n", b'{"a":1}\n'])
+def test_any_number_of_added_lines_is_told(log: list[Path], junk: bytes) -> None:
+    edit(log[1], 2, lambda old: old + junk * 5000)
+    report = chain.verify()
+    assert {(each.kind, each.path) for each in report.breaks} == {("inserted", log[1])}
+    assert [each.line for each in report.breaks] == list(range(3, 1003))
+    assert report.more == 4000
+
+
+def test_a_line_of_something_else_that_the_chain_went_on_after(log: list[Path]) -> None:
+    with log[2].open("ab") as file:
+        file.write(b'{"timestamp":"2026-11-22","model":"m"}\n')
+    writer.append({"kind": "attempt"})
+    report = chain.verify()
+    assert [(each.line, each.kind, each.altered) for each in report.breaks] == [(5, "foreign", False)]
+    assert report.records == 13
+
+
+def test_a_line_added_before_the_first(log: list[Path]) -> None:
+    forged = json.dumps({"v": 1, "seq": 1, "prev": writer.GENESIS}).encode() + b"\n"
+    log[0].write_bytes(forged + log[0].read_bytes())
+    assert breaks() == [(DAYS[0], 1, "inserted")]
 
 
 def test_lines_that_changed_places(log: list[Path]) -> None:
     lines = log[1].read_bytes().splitlines(keepends=True)
     log[1].write_bytes(b"".join([lines[0], lines[2], lines[1], lines[3]]))
-    assert [line for _, line, _ in breaks()] == [2, 3, 4]
+    assert breaks() == [(DAYS[1], 2, "moved"), (DAYS[1], 3, "moved")]
+    assert "swapped" in chain.verify().breaks[0].reason
+
+
+def test_a_day_that_changed_places_with_another(log: list[Path]) -> None:
+    first, second = log[0].read_bytes(), log[1].read_bytes()
+    log[0].write_bytes(second)
+    log[1].write_bytes(first)
+    assert breaks()[0] == (DAYS[0], 1, "removed")
+    assert len(breaks()) >= 2
+
+
+def test_every_broken_place_is_named(log: list[Path]) -> None:
+    edit(log[0], 2, lambda old: old.replace(b'"a":1', b'"a":2'))
+    edit(log[1], 3, lambda _: b"")
+    edit(log[2], 2, lambda old: old + b"junk\n")
+    assert reasons() == ["2026-11-20:2 changed", "2026-11-21:3 removed", "2026-11-22:3 inserted"]
 
 
 def test_a_missing_day(log: list[Path]) -> None:
     log[1].unlink()
     (found,) = chain.verify().breaks
-    assert (found.path, found.line, found.reason) == (log[2], 1, "records 5 to 8 are missing before it")
+    expected = "records 5 to 8 are missing before it, at the end of the file before"
+    assert (found.path, found.line, found.reason) == (log[2], 1, expected)
 
 
 def test_a_missing_start(log: list[Path]) -> None:
@@ -109,7 +185,7 @@ def test_a_number_that_is_none(log: list[Path], seq: Any) -> None:
     lines = log[2].read_bytes().splitlines()
     record = {"seq": seq, "prev": hashlib.sha256(lines[-1]).hexdigest()}
     log[2].write_bytes(b"".join(line + b"\n" for line in [*lines, json.dumps(record).encode()]))
-    assert breaks() == [(DAYS[2], 5, "altered")]
+    assert breaks() == [(DAYS[2], 5, "changed")]
 
 
 @pytest.mark.parametrize("cut", [1, 20, 200])
@@ -139,7 +215,7 @@ def test_a_line_that_lost_its_newline_alone_is_whole() -> None:
 @pytest.mark.parametrize("junk", [b"\n", b"null\n", b"[1]\n", b"\xff\xfe\n", b'{"a":NaN}\n', b"[" * 100_000 + b"\n"])
 def test_what_is_no_record(log: list[Path], junk: bytes) -> None:
     edit(log[1], 2, lambda _: junk)
-    assert breaks() == [(DAYS[1], 2, "torn"), (DAYS[1], 3, "altered")]
+    assert breaks() == [(DAYS[1], 2, "changed")]
 
 
 def test_empty_files_break_nothing(log: list[Path]) -> None:
@@ -166,7 +242,13 @@ def test_a_folder_that_was_copied_without_its_lock(log: list[Path], tmp_path: Pa
 
 def test_no_end_of_breaks(log: list[Path]) -> None:
     log[0].write_bytes(b"junk\n" * 5000)
-    assert len(chain.verify().breaks) == 1000
+    edit(log[1], 1, lambda old: old.replace(b'"a":1', b'"a":2'))
+    report = chain.verify()
+    assert (len(report.breaks), report.more) == (1002, 4000)
+    assert [(found.path.name[6:16], found.line, found.kind) for found in report.altered] == [
+        (DAYS[1], 1, "removed"),
+        (DAYS[1], 1, "changed"),
+    ]
 
 
 def test_what_is_written_meanwhile_is_no_break(log: list[Path]) -> None:

@@ -15,13 +15,19 @@ import pytest
 
 from gemx import __version__, places
 from gemx.audit import record, writer
-from gemx.errors import StorageError
+from gemx.errors import StorageError, UsageError
 
 TEXTS = {"prompt": "paciente José, PAM 57", "reply": "noradrenalina"}
 
 
 def attempt(**changes: Any) -> dict[str, Any]:
-    arguments: dict[str, Any] = {"run_id": "r1", "command": "gen", "subject": "Leito 7", "texts": TEXTS, **changes}
+    arguments: dict[str, Any] = {
+        "run_id": "r1",
+        "command": "gen",
+        "subject": record.subject("Leito 7"),
+        "texts": TEXTS,
+        **changes,
+    }
     return record.attempt(arguments.pop("fields", {"gemx.status": "ok", "error.type": None}), **arguments)
 
 
@@ -44,7 +50,7 @@ def result(**changes: Any) -> dict[str, Any]:
     arguments: dict[str, Any] = {
         "run_id": "r1",
         "command": "auto run",
-        "subject": "Leito 7",
+        "subject": record.subject("Leito 7"),
         "about": {
             "gemx.automation": "sepse_bundle",
             "gemx.automation_version": "2026.1",
@@ -103,11 +109,21 @@ def test_a_subject_is_the_same_in_every_record_of_an_installation(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     here = attempt()["subject"]
-    assert attempt()["subject"] == here
-    assert attempt(subject="Leito 8")["subject"] != here
+    assert re.fullmatch(r"[0-9a-f]{64}", here)
+    assert attempt()["subject"] == result()["subject"] == here == record.subject("Leito 7")
+    assert record.subject("  Leito\t7 ") == here
+    assert record.subject("Leito 8") != here
+    assert record.subject("leito 7") != here
+    assert record.subject("Ação") == record.subject("Ac\u0327a\u0303o")
     assert attempt(subject=None)["subject"] is None
     monkeypatch.setenv("GEMX_HOME", str(tmp_path / "elsewhere"))
     assert attempt()["subject"] != here
+
+
+@pytest.mark.parametrize("text", ["", "  ", "\n"])
+def test_a_subject_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        record.subject(text)
 
 
 def test_no_texts_no_hashes() -> None:

@@ -333,7 +333,7 @@ def test_a_lock_that_is_let_go_is_waited_for() -> None:
 
 
 def test_a_process_that_dies_lets_the_lock_go() -> None:
-    code = "import os\nfrom gemx.audit import writer\nwriter._write = lambda *a: os._exit(9)\nwriter.append({})"
+    code = "import os\nfrom gemx.audit import writer\nwriter.write = lambda *a: os._exit(9)\nwriter.append({})"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=30).returncode == 9
     assert writer.append({}) == 1
 

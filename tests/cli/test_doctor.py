@@ -463,7 +463,7 @@ def test_the_audit(doctor: Doctor) -> None:
     path.write_bytes(whole.replace(b"attempt", b"refusal", 1))
     found = doctor()
     assert (found.code, found.status("audit")) == (3, "fail")
-    assert f"first {path}:2: " in found["audit"]["found"]
+    assert f"first {path}:1: " in found["audit"]["found"]
 
 
 def test_an_audit_on_a_network_is_told(doctor: Doctor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

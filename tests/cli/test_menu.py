@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from conftest import RunGemx
-from gemx.cli import form, menu, menu_kept, menu_run, picker, questions
+from gemx.cli import form, menu, menu_flows, menu_kb, menu_kept, menu_record, menu_run, picker, questions
 from gemx.cli.form import Field, Reading
 from gemx.cli.menu_form import Form
 from gemx.cli.questions import Back
@@ -483,6 +483,88 @@ def test_a_profile_and_a_model_hold_from_then_on(opened: Open, run_gemx: RunGemx
 
 
 @skip_without_tmux
+def test_a_flow_is_run_over_the_lines_of_a_file(opened: Open, workdir: Path) -> None:
+    (workdir / "dois.csv").write_text("idade,sexo,peso,pas,pad\n64,M,70,82,44\n50,F,60,110,70\n")
+    with opened(120, 40) as terminal:
+        enter(terminal, "Fluxos, e lotes")
+        search(terminal, "Fluxo", "lote", "lote_pacientes")
+        enter(terminal, "Executar para cada linha")
+        terminal.wait_for("Arquivo com um item por linha")
+        terminal.type("dois.csv")
+        terminal.send("Enter")
+        enter(terminal, "Estimar antes")
+        terminal.wait_for(AGAIN)
+        terminal.send("Enter")
+        enter(terminal, "Modelo:")
+        search(terminal, "Modelo", "extractive", "sem modelo")
+        enter(terminal, "Executar…")
+        enter(terminal, "Executar agora")
+        terminal.wait_for(AGAIN)
+        command = "gemx flow batch lote_pacientes --items dois.csv --out dois-resultado.jsonl -m extractive"
+        assert commands(terminal, "gemx flow batch")[-1] == command
+    rows = [json.loads(line) for line in (workdir / "dois-resultado.jsonl").read_text().splitlines()]
+    assert [row["status"] for row in rows] == ["done", "done"]
+
+
+@skip_without_tmux
+def test_a_flow_is_filled_in_and_run_once(opened: Open, run_gemx: RunGemx) -> None:
+    with opened(120, 40) as terminal:
+        enter(terminal, "Fluxos, e lotes")
+        search(terminal, "Fluxo", "pergunta", "flow_example")
+        enter(terminal, "Executar uma vez")
+        answer(terminal, "Pergunta", "Qual a PAM alvo?")
+        enter(terminal, "Modelo:")
+        search(terminal, "Modelo", "extractive", "sem modelo")
+        enter(terminal, "Executar…")
+        enter(terminal, "Executar agora")
+        terminal.wait_for(AGAIN)
+        command = "gemx flow run flow_example -i 'pergunta=Qual a PAM alvo?' -m extractive"
+        assert commands(terminal, "gemx flow run")[-1] == command
+    assert "flow run" in {each["command"] for each in run_gemx("logs", "list", "--json").json["data"]}
+
+
+@skip_without_tmux
+def test_a_knowledge_base_is_made_and_searched(opened: Open, workdir: Path) -> None:
+    (workdir / "sepse.md").write_text("# Sepse\n\nA pressão arterial média alvo é 65 mmHg.\n")
+    with opened(120, 40) as terminal:
+        enter(terminal, "Bases de conhecimento")
+        enter(terminal, "Acrescentar documentos")
+        terminal.wait_for("Arquivo ou pasta")
+        terminal.type("sepse.md")
+        terminal.send("Enter")
+        enter(terminal, "Executar agora")
+        terminal.wait_for(AGAIN)
+        terminal.send("Enter")
+        enter(terminal, "Bases de conhecimento")
+        search(terminal, "Base", "def", "default")
+        enter(terminal, "Procurar trechos")
+        terminal.wait_for("Procurar por")
+        terminal.type("pressão alvo")
+        terminal.send("Enter")
+        terminal.wait_for(AGAIN)
+        assert commands(terminal, "gemx kb search")[-1] == "gemx kb search 'pressão alvo' --kb default"
+        assert "65 mmHg" in terminal.everything()
+
+
+@skip_without_tmux
+def test_the_report_is_written_and_the_log_verified(opened: Open, run_gemx: RunGemx, workdir: Path) -> None:
+    assert run_gemx("gen", "oi", "-m", "extractive", "-q").code == 0
+    with opened() as terminal:
+        enter(terminal, "Uso, custos")
+        enter(terminal, "Relatório em uma página")
+        enter(terminal, "Executar…")
+        terminal.wait_for(AGAIN)
+        assert commands(terminal, "gemx stats report")[-1] == "gemx stats report --html uso.html --since 30d"
+        terminal.send("Enter")
+        enter(terminal, "Voltar")
+        enter(terminal, "Registro de auditoria")
+        enter(terminal, "Conferir se o registro")
+        terminal.wait_for(AGAIN)
+        assert "Terminou com código" not in terminal.everything()
+    assert '"gen"' in (workdir / "uso.html").read_text()
+
+
+@skip_without_tmux
 def test_a_narrow_terminal_cuts_and_wraps(opened: Open) -> None:
     with opened(60, 20) as terminal:
         enter(terminal, "Automações clínicas")
@@ -506,8 +588,11 @@ def test_its_libraries_are_imported_by_the_menus_that_use_them(environment: dict
 
 def test_every_section_and_setting_is_a_command_that_there_is(run_gemx: RunGemx) -> None:
     sections = menu._sections()
-    assert {"auto", "gen", "chat", "templates", "calc", "history", "profiles", "models", "setup"} == set(sections)
-    for words in (*menu_kept._SETTINGS, "auto run", "chat --cid x", "auto note", "history show", "history remove"):
+    free = {"auto", "gen", "chat", "templates", "calc", "flow", "kb", "history", "stats", "logs", "profiles", "models"}
+    assert free | {"setup"} == set(sections)
+    own = (*menu_kept._SETTINGS, *menu_record.STATISTICS, *menu_record.LOG)
+    own += tuple(each.value for each in (*menu_flows.ACTIONS, *menu_kb.ACTIONS) if each.value)
+    for words in (*own, "auto run", "chat --cid x", "auto note", "history show", "history remove"):
         assert run_gemx(*words.split(), "--help").code == 0
 
 

@@ -39,7 +39,7 @@ ORIGIN = Origin(
     automation_sha256="ab12",
     automation_path="/x/sepse.yaml",
     formulary_path="/x/formulary",
-    subject="Leito 7",
+    subject="ab" * 32,
 )
 CODES = {
     "api_key_invalid": "auth",
@@ -132,7 +132,7 @@ def test_a_call_returns_the_reply_and_is_on_record(fake_gemini: FakeGemini, gemx
     }
     assert {name: found[name] for name in expected} == expected
     assert "error.type" not in found
-    assert found["subject"] == record.digest("Leito 7")
+    assert found["subject"] == "ab" * 32
     assert found["gemx.prompt_hmac"] == record.digest(f"seja breve\n\n{SECRET}", found["gemx.salt"])
     assert found["gemx.reply_hmac"] == record.digest("noradrenalina", found["gemx.salt"])
     assert nothing_secret_is_stored(gemx_home)

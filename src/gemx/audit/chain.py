@@ -1,137 +1,127 @@
 """Verify the chain of the audit's daily files: that no line was changed, removed, added or moved since it was written.
 
-Reads line by line and keeps nothing, so the log may be of any length. It cannot know of lines that were cut off the end
-of the newest file, nor of a whole chain that somebody wrote anew.
+Reads line by line and keeps little, so the log may be of any length. It cannot know of lines that were cut off the end
+of the newest file, nor of a whole chain that somebody wrote anew: a checkpoint does.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
-
-from pydantic_core import from_json
 
 from gemx import locks, places
-from gemx.audit import writer
+from gemx.audit import log, removals, writer
+from gemx.audit.walk import Break, Walk
 from gemx.errors import StorageError
 
-_PATTERN = "audit-????-??-??.jsonl"
-_MOST_BREAKS = 1000
 
-
-@dataclass(frozen=True)
-class Break:
-    """A place where the chain does not hold; `line` counts from 1.
-
-    A `torn` line is one that a crash left without its end: the writer closes it, keeps it and goes on after it.
-    """
+@dataclass
+class End:
+    """What there is of a day file: bytes, lines, records, the SHA-256 of its last line, and its numbers."""
 
     path: Path
-    line: int
-    kind: Literal["torn", "altered"]
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.path}:{self.line}: {self.reason}"
+    size: int
+    lines: int = 0
+    records: int = 0
+    head: str = writer.GENESIS
+    first_seq: int | None = None
+    last_seq: int | None = None
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was read, and where the chain breaks, in order; `last` is the time of the last record, as it was written.
+    """What was read, and where the chain breaks, in order.
 
-    After a thousand breaks no more are counted.
+    `first` and `last` are the times of the first and the last record, as they were written, `first_seq` and `seq` their
+    numbers. `pruned` says that what was before was removed, and announced; `leftover` are files that were announced as
+    removed, and are still there. `ends` are the day files, `marked` the SHA-256 of the lines that were asked for.
+    After a thousand breaks of a sort the others are only counted, in `more`.
     """
 
     records: int
     files: int
     breaks: tuple[Break, ...]
     last: str | None = None
-
-
-@dataclass
-class _Walk:
-    """Where a walk along the chain has come to."""
-
-    digest: str = writer.GENESIS
+    first: str | None = None
+    first_seq: int | None = None
     seq: int = 0
-    last: str | None = None
-    records: int = 0
-    breaks: list[Break] = field(default_factory=list[Break])
+    pruned: bool = False
+    leftover: tuple[Path, ...] = ()
+    ends: tuple[End, ...] = ()
+    marked: Mapping[str, str] = field(default_factory=dict[str, str])
+    removals: tuple[removals.Removal, ...] = ()
+    more: int = 0
 
-    def step(self, path: Path, number: int, line: bytes) -> None:
-        record = _record(line)
-        if record is None:
-            self._broken(path, number, "torn", "no whole record: a crash left it without its end, or it was damaged")
-        else:
-            self._follow(path, number, record)
-        self.digest = hashlib.sha256(line).hexdigest()
-
-    def _follow(self, path: Path, number: int, record: dict[str, Any]) -> None:
-        seq = record.get("seq")
-        if record.get("prev") != self.digest:
-            self._broken(path, number, "altered", self._difference(seq))
-        elif seq != self.seq + 1:
-            self._broken(path, number, "altered", f"its number is {seq!r}, and {self.seq + 1} was to come")
-        self.seq = seq if type(seq) is int else self.seq + 1
-        self.last = str(record.get("time"))
-        self.records += 1
-
-    def _difference(self, seq: object) -> str:
-        if self.digest == writer.GENESIS:
-            return f"the chain starts with record {seq!r}: what was before it is missing"
-        if type(seq) is int and seq > self.seq + 1:
-            return f"records {self.seq + 1} to {seq - 1} are missing before it"
-        return "it does not follow from the line before: one of the two was changed, or lines were removed or added"
-
-    def _broken(self, path: Path, number: int, kind: Literal["torn", "altered"], reason: str) -> None:
-        if len(self.breaks) < _MOST_BREAKS:
-            self.breaks.append(Break(path, number, kind, reason))
+    @property
+    def altered(self) -> tuple[Break, ...]:
+        """The breaks that are no accident."""
+        return tuple(each for each in self.breaks if each.altered)
 
 
-def verify(folder: Path | None = None) -> Report:
-    """Read every daily file of the folder, the oldest first, as they are now. Raises StorageError."""
+def verify(folder: Path | None = None, marks: Mapping[str, int] | None = None) -> Report:
+    """Read every daily file of the folder, the oldest first, as they are now. Raises StorageError.
+
+    `marks` asks for the SHA-256 of a line of a file, by the file's name.
+    """
     folder = folder or places.audit_dir()
-    walk = _Walk()
-    try:
-        sizes = _sizes(folder)
-        for path, size in sizes:
-            for number, line in _lines(path, size):
-                walk.step(path, number, line)
-    except OSError as exc:
-        raise StorageError(f"the audit log cannot be read: {exc.filename or folder}: {exc.strerror}") from exc
-    return Report(walk.records, len(sizes), tuple(walk.breaks), walk.last)
+    walk = Walk()
+    marked: dict[str, str] = {}
+    ends = [End(path, size) for path, size in _sizes(folder)]
+    for end in ends:
+        _read(walk, end, (marks or {}).get(end.path.name), marked)
+    walk.end()
+    judged = removals.judged(walk.start, walk.removals, ends)
+    broken = [Break(path, line, "removed", reason) for path, line, reason in judged.problems]
+    return Report(
+        records=walk.records,
+        files=len(ends),
+        breaks=tuple(sorted([*broken, *walk.breaks], key=lambda each: (each.path.name, each.line))),
+        last=walk.last,
+        first=walk.first,
+        first_seq=next((end.first_seq for end in ends if end.first_seq is not None), None),
+        seq=walk.seq,
+        pruned=judged.pruned,
+        leftover=judged.leftover,
+        ends=tuple(ends),
+        marked=marked,
+        removals=tuple(walk.removals),
+        more=walk.more,
+    )
+
+
+def _read(walk: Walk, end: End, mark: int | None, marked: dict[str, str]) -> None:
+    end.head = walk.digest
+    for number, line in log.lines(end.path, end.size):
+        before = walk.records
+        seq = walk.step(end.path, number, line)
+        end.lines, end.head = number, walk.digest
+        end.records += walk.records - before
+        end.first_seq = end.first_seq if end.first_seq is not None else seq
+        end.last_seq = seq if seq is not None else end.last_seq
+        if number == mark:
+            marked[end.path.name] = walk.digest
 
 
 def _sizes(folder: Path) -> list[tuple[Path, int]]:
     """The files, and how far each was written while no process was writing: what comes later is not half read."""
     try:
         descriptor = os.open(folder / ".lock", os.O_RDONLY)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         # Nothing was written here, or this is a copy.
-        return [(path, path.stat().st_size) for path in sorted(folder.glob(_PATTERN))]
+        return _measured(folder)
+    except OSError as exc:
+        raise StorageError(f"the audit log cannot be read: {folder / '.lock'}: {exc.strerror}") from exc
     try:
         locks.wait_for(descriptor, folder / ".lock")
-        return [(path, path.stat().st_size) for path in sorted(folder.glob(_PATTERN))]
+        return _measured(folder)
     finally:
         os.close(descriptor)
 
 
-def _lines(path: Path, size: int) -> Iterator[tuple[int, bytes]]:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if size <= 0:
-                return
-            yield number, line[:size].removesuffix(b"\n")
-            size -= len(line)
-
-
-def _record(line: bytes) -> dict[str, Any] | None:
+def _measured(folder: Path) -> list[tuple[Path, int]]:
     try:
-        found = from_json(line, allow_inf_nan=False)
-    except ValueError:
-        return None
-    return cast("dict[str, Any]", found) if isinstance(found, dict) else None
+        return [(path, path.stat().st_size) for path in log.files(folder)]
+    except OSError as exc:
+        raise StorageError(f"the audit log cannot be read: {exc.filename}: {exc.strerror}") from exc

@@ -12,14 +12,16 @@ import hmac
 import os
 import re
 import secrets
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from gemx import __version__, places
-from gemx.errors import StorageError
+from gemx.errors import StorageError, UsageError
 
 _KEY_BYTES = 32
 _FIELDS = re.compile(r"(?:[a-z_]{1,40}(?:\[\d+\])*(?:\.|\Z))*")
@@ -41,7 +43,8 @@ def attempt(
 ) -> dict[str, Any]:
     """The record of one attempt, or of a call that the door refused; `texts` are hashed, left out when there are none.
 
-    Fields that are None are left out. Raises StorageError where the key cannot be read or made.
+    `subject` is what `subject` made of whom the call is about, never the subject itself. Fields that are None are left
+    out. Raises StorageError where the key cannot be read or made.
     """
     record = _record(kind, fields, run_id, command, subject)
     if texts:
@@ -76,8 +79,8 @@ def result(
 ) -> dict[str, Any]:
     """The record of one verification: which rules were applied to an answer, and which of them found something where.
 
-    `about` says what was run, under the names that it has here. `repair_round` counts from 0; `checks` name the rules or their families. What is None is left out. Raises
-    StorageError where the key cannot be read or made.
+    `about` says what was run, under the names that it has here. `repair_round` counts from 0; `checks` name the rules
+    or their families. What is None is left out.
     """
     found = list(findings)
     fields = {
@@ -94,12 +97,24 @@ def result(
     return _record("result", fields, run_id, command, subject)
 
 
+def event(
+    kind: Literal["prune", "erase", "import"],
+    fields: Mapping[str, Any],
+    *,
+    run_id: str,
+    command: str,
+    subject: str | None = None,
+) -> dict[str, Any]:
+    """The record of something that was done to the log itself: `prune`, `erase` or `import`. Raises StorageError."""
+    return _record(kind, fields, run_id, command, subject)
+
+
 def _record(kind: str, fields: Mapping[str, Any], run_id: str, command: str, subject: str | None) -> dict[str, Any]:
     return {
         "kind": kind,
         "run_id": run_id,
         "command": command,
-        "subject": digest(subject) if subject else None,
+        "subject": subject,
         **{name: value for name, value in fields.items() if value is not None},
         "gemx.version": __version__,
         "gemx.user": _user(),
@@ -113,6 +128,17 @@ def _structure(path: str) -> str:
     return f"{path.removesuffix(rest)}…" if rest else path
 
 
+def subject(text: str) -> str:
+    """Whom a run is about, as audit, history and ledgers have it: a keyed hash, the same in all of them.
+
+    White space around it and within it makes no difference. Raises UsageError where there is nothing, StorageError.
+    """
+    name = " ".join(unicodedata.normalize("NFC", text).split())
+    if not name:
+        raise UsageError("--subject is empty", hint="give an id that you know the person by")
+    return digest(name)
+
+
 def digest(text: str, salt: str = "") -> str:
     """HMAC-SHA256 of a text under the installation's key, in hexadecimal."""
     return hmac.new(_key(), f"{salt}:{text}".encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
@@ -121,14 +147,17 @@ def digest(text: str, salt: str = "") -> str:
 def _key() -> bytes:
     path = places.ensure_private_dir(places.audit_dir()) / ".key"
     try:
-        return _read_key(path)
+        found = path.stat()
+        return _read_key(path, (found.st_ino, found.st_mtime_ns, found.st_size))
     except FileNotFoundError:
         return _make_key(path)
     except OSError as exc:
         raise StorageError(f"the audit key cannot be read: {path}: {exc.strerror}") from exc
 
 
-def _read_key(path: Path) -> bytes:
+@lru_cache(maxsize=4)
+def _read_key(path: Path, _stamp: tuple[int, int, int]) -> bytes:
+    """The key; read once while the file stays the same."""
     key = path.read_bytes()
     if len(key) != _KEY_BYTES:
         raise StorageError(
@@ -154,7 +183,7 @@ def _make_key(path: Path) -> bytes:
             draft.unlink()
     except OSError as exc:
         raise StorageError(f"the audit key cannot be made: {path}: {exc.strerror}") from exc
-    return _read_key(path)
+    return _key()
 
 
 def _user() -> str:

@@ -45,6 +45,7 @@ def entry(result: Result) -> Entry:
     return Entry(
         run_id=run.run_id,
         command=request.origin.command,
+        subject=request.origin.subject,
         automation=run.protocol.id,
         automation_version=run.protocol.automation.version,
         model=result.model,

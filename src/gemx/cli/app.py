@@ -149,6 +149,9 @@ def _close() -> None:
     providers = sys.modules.get("gemx.providers")
     if providers is not None:
         providers.close_all()
+    processes = sys.modules.get("gemx.processes")
+    if processes is not None:
+        processes.end_all()
 
 
 @contextlib.contextmanager

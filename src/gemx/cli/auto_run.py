@@ -35,6 +35,7 @@ def run(
     out: options.Out = None,
     as_json: options.AsJson = False,
     no_history: options.NoHistory = False,
+    subject: options.Subject = None,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Show the whole prompt, the schema, the guard and the tokens; call nothing."),
@@ -46,7 +47,7 @@ def run(
     Values from -i win over those of --input. Exit 6: the answer breaks its contract or a check; what is wrong is shown.
     """
     output.begin("auto run", as_json=as_json, quiet=quiet)
-    from gemx import settings
+    from gemx import gateway, settings
     from gemx.automation import protocol, runner
 
     flags = door.Flags(model, option, fallback, guard, network, local_only, max_cost, timeout, tries)
@@ -61,7 +62,8 @@ def run(
     files = input_file or []
     patient = auto_patient.complete(loaded, files, given, may_ask=not as_json and files != ["-"])
     chosen = settings.load(profile)
-    prepared = runner.prepare(loaded, patient)
+    caller = gateway.Origin(runner.COMMAND, gateway.new_run_id(), subject=options.subject(subject))
+    prepared = runner.prepare(loaded, patient, caller)
     policy = flags.policy(chosen, prepared.request, clinical=True)
     _announce(policy, prepared, loud=as_json or out is not None)
     if dry_run:

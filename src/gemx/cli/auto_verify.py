@@ -25,6 +25,7 @@ def verify(
     out: options.Out = None,
     as_json: options.AsJson = False,
     no_history: options.NoHistory = False,
+    subject: options.Subject = None,
     quiet: options.Quiet = False,
 ) -> int:
     """Verify an answer for one patient; no model is asked.
@@ -43,7 +44,7 @@ def verify(
     if answer == "-" and files == ["-"]:
         raise UsageError("the answer and --input cannot both be stdin")
     text = _answer(answer)
-    caller = gateway.Origin("auto verify", gateway.new_run_id())
+    caller = gateway.Origin("auto verify", gateway.new_run_id(), subject=options.subject(subject))
     prepared = runner.prepare(loaded, auto_patient.known(loaded, files, given), caller)
     result = runner.verify(prepared, text, strict=strict)
     keep = None if no_history else settings.load().config.history.keep

@@ -85,6 +85,7 @@ def chat(
         typer.Option("--cid", metavar="RUN_ID", help="Continue the conversation of a run of chat or gen."),
     ] = None,
     no_history: Annotated[bool, typer.Option("--no-history", help="Do not keep the texts of this chat.")] = False,
+    subject: options.Subject = None,
     quiet: options.Quiet = False,
 ) -> int:
     """Talk with a model, turn by turn, on a terminal; /help in the chat lists its commands."""
@@ -106,6 +107,7 @@ def chat(
         thread=thread,
         instruction=gen_thread.system(resolved, system, thread),
         is_own=system is not None,
+        subject=gen_thread.subject(subject, thread),
     )
     if used:
         session.take(used)

@@ -40,10 +40,10 @@ class Session:
     """The state of a chat. `instruction` is the one in force; `is_own` says that the user gave it, and no template may
     take its place. `files` and `used`, a template, go along with the next message that is answered.
 
-    `unanswered` is a message that got no answer, `route` the model that was asked last, `substituted` what was said of
-    another in its place, and `switched` says that the user chose it in the chat. `attempts` are the tries of this chat;
-    of `stopped` answers nobody knows the bill. `kept` are the turns that the history has. `spent` is what this chat may
-    have cost, in US dollars, where a cap asks for it.
+    `subject` is whom the chat is about, as a keyed hash. `unanswered` is a message that got no answer, `route` the
+    model that was asked last, `substituted` what was said of another in its place, and `switched` says that the user
+    chose it in the chat. `attempts` are the tries of this chat; of `stopped` answers nobody knows the bill. `kept` are
+    the turns that the history has. `spent` is what this chat may have cost, in US dollars, where a cap asks for it.
     """
 
     settings: Settings
@@ -54,6 +54,7 @@ class Session:
     is_own: bool = False
     files: list[Part] = field(default_factory=list["Part"])
     used: Used | None = None
+    subject: str | None = None
     unanswered: str | None = None
     route: str | None = None
     substituted: str = ""
@@ -146,7 +147,8 @@ class Session:
     def _turn(self, prompt: Prompt, typed: str, before: Thread | None, used: Used | None, ask: Ask) -> Answered:
         from gemx import conversation, gateway
 
-        origin = gateway.Origin(command=COMMAND, run_id=gateway.new_run_id(), **gen_template.origin(used))
+        run_id, about = gateway.new_run_id(), gen_template.origin(used)
+        origin = gateway.Origin(COMMAND, run_id, subject=self.subject, **about)
         request = conversation.request(prompt, origin, before)
         policy, reply = self._asked(request, used, ask)
         substitution = gateway.substitution(reply, policy)

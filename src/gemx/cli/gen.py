@@ -78,6 +78,7 @@ def gen(
     out: options.Out = None,
     as_json: options.AsJson = False,
     no_history: options.NoHistory = False,
+    subject: options.Subject = None,
     quiet: options.Quiet = False,
 ) -> int:
     """Run one prompt and stream the answer. Standard input and files are added to it."""
@@ -100,7 +101,8 @@ def gen(
     fetch = partial(attached.fetched, resolved, "machine" if local_only else network, timeout)
     asked = gen_template.fill(read(prompt, file or [], system, schema, fetch, used), used)
     asked = replace(asked, system=gen_thread.system(resolved, asked.system, thread))
-    origin = gateway.Origin(command="gen", run_id=gateway.new_run_id(), **gen_template.origin(used))
+    about = gen_thread.subject(subject, thread)
+    origin = gateway.Origin("gen", gateway.new_run_id(), subject=about, **gen_template.origin(used))
     request = conversation.request(asked, origin, thread)
     policy = flags.policy(resolved, request, own=gen_thread.own_model(thread))
     policy = gen_template.explained(policy, given, used)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gemx.cli import output
+from gemx.cli import options, output
 from gemx.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,6 +36,11 @@ def turns(thread: Thread | None) -> str:
 def system(resolved: Settings, flag: str | None, thread: Thread | None) -> str | None:
     """The system instruction: in a conversation its own, where the flag says no other."""
     return thread.system if thread and flag is None else resolved.instruction(flag)
+
+
+def subject(given: str | None, thread: Thread | None) -> str | None:
+    """Whom it is about, as a keyed hash: the flag's, else that of the conversation, whose turns go along."""
+    return options.subject(given) or (thread.subject if thread else None)
 
 
 def own_model(thread: Thread | None) -> Setting | None:

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import re
-import shutil
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gemx.cli import options, output
+from gemx.cli import options, output, times
 from gemx.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from gemx.history import Entry, Filter
 
 app = typer.Typer(no_args_is_help=True, help="What was asked and answered: list, show, search, remove, prune, export.")
-
-_WIDTH = 80
-_AGO = re.compile(r"(\d{1,5})([dh])")
 
 Number = Annotated[int, typer.Option("-n", "--number", metavar="N", min=1, help="How many at most.")]
 Command = Annotated[str | None, typer.Option("--command", metavar="NAME", help="Of one command, such as 'auto run'.")]
@@ -45,12 +39,12 @@ def list_(
     from gemx import history
     from gemx.cli import history_text
 
-    zone = _zone()
+    zone = times.zone()
     found = history.latest(_filter(number, command, automation, since, zone))
     if as_json:
         output.as_json([asdict(each) for each in found])
         return
-    for line in history_text.lines(found, zone, _width()):
+    for line in history_text.lines(found, zone, times.width()):
         output.result(line)
     if not found:
         output.note("nothing is kept, or nothing like that")
@@ -79,7 +73,7 @@ def show(
         whole = [asdict(each) for each in turns]
         output.as_json({"conversation": entry.conversation, "turns": whole} if conversation else whole[0])
         return
-    zone = _zone()
+    zone = times.zone()
     output.result("\n".join(history_text.page(each, zone, markdown=False) for each in turns))
 
 
@@ -97,12 +91,12 @@ def search(
     from gemx import history
     from gemx.cli import history_text
 
-    zone = _zone()
+    zone = times.zone()
     found = history.search(" ".join(words), _filter(number, command, automation, since, zone))
     if as_json:
         output.as_json([asdict(each) for each in found])
         return
-    width = _width()
+    width = times.width()
     for line, each in zip(history_text.lines(found, zone, width), found, strict=True):
         output.result(f"{line}\n    {history_text.clipped(each.snippet, width - 4)}")
     if not found:
@@ -180,39 +174,14 @@ def _exported(entries: Sequence[Entry], *, markdown: bool) -> str:
 
     if not markdown:
         return "".join(f"{output.json_line(asdict(each))}\n" for each in entries)
-    zone = _zone()
+    zone = times.zone()
     return "\n".join(history_text.page(each, zone, markdown=True) for each in entries)
 
 
 def _filter(number: int, command: str | None, automation: str | None, since: str | None, zone: tzinfo | None) -> Filter:
     from gemx import history
 
-    return history.Filter(command, automation, _moment(since, zone) if since is not None else None, number)
-
-
-def _moment(text: str, zone: tzinfo | None) -> datetime:
-    try:
-        if ago := _AGO.fullmatch(text):
-            return datetime.now(UTC) - timedelta(**{{"d": "days", "h": "hours"}[ago[2]]: int(ago[1])})
-        moment = datetime.fromisoformat(text)
-        return (moment if moment.tzinfo or zone is None else moment.replace(tzinfo=zone)).astimezone(UTC)
-    except (ValueError, OverflowError) as exc:
-        hint = "for example 2026-11-20, 7d or 12h"
-        raise UsageError(f"--since {text!r} is neither a day nor a number of days", hint=hint) from exc
-
-
-def _zone() -> tzinfo | None:
-    """The time zone of config.json; None, which stands for the system's own, where it names none."""
-    from zoneinfo import ZoneInfo
-
-    from gemx import settings
-
-    name = settings.load().config.timezone
-    return ZoneInfo(name) if name else None
-
-
-def _width() -> int:
-    return max(shutil.get_terminal_size((_WIDTH, 24)).columns, 1) if output.is_terminal(sys.stdout) else _WIDTH
+    return history.Filter(command, automation, times.since(since, zone), number)
 
 
 def _runs(count: int) -> str:

@@ -21,17 +21,16 @@ _DOCUMENT_END = "</document>"
 
 def lines(entries: Sequence[Line], zone: tzinfo | None, width: int) -> list[str]:
     """A line each: when, which run, what of, by which model, and the first words, as far as the width goes."""
-    columns = [
-        _column([_short(each.time, zone) for each in entries], _TIME),
+    cells_of = [
+        column([short(each.time, zone) for each in entries], _TIME),
         [printable(each.run_id) for each in entries],
-        _column([each.automation or each.command for each in entries], _WHAT),
-        _column([_model(each.model) for each in entries], _MODEL),
+        column([each.automation or each.command for each in entries], _WHAT),
+        column([model_name(each.model) for each in entries], _MODEL),
     ]
-    fields = [f"{' '.join(cells)} " for cells in zip(*columns, strict=True)]
+    fields = [f"{' '.join(cells)} " for cells in zip(*cells_of, strict=True)]
     abouts = [_own_words(each.about) for each in entries]
     return [
-        f"{start}{clipped(about, width - _columns(start))}".rstrip()
-        for start, about in zip(fields, abouts, strict=True)
+        f"{start}{clipped(about, width - columns(start))}".rstrip() for start, about in zip(fields, abouts, strict=True)
     ]
 
 
@@ -45,13 +44,14 @@ def page(entry: Entry, zone: tzinfo | None, *, markdown: bool) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _column(texts: Sequence[str], most: int) -> list[str]:
+def column(texts: Sequence[str], most: int) -> list[str]:
+    """Texts as the cells of a column: each on one line, cut after so many columns, and all as wide."""
     cells = [clipped(text, most) for text in texts]
-    width = max(map(_columns, cells), default=0)
-    return [cell + " " * (width - _columns(cell)) for cell in cells]
+    width = max(map(columns, cells), default=0)
+    return [cell + " " * (width - columns(cell)) for cell in cells]
 
 
-def _model(name: str | None) -> str:
+def model_name(name: str | None) -> str:
     """A model without its provider and folder."""
     return ((name or "-").partition(":")[2] or name or "-").rpartition("/")[2]
 
@@ -59,9 +59,9 @@ def _model(name: str | None) -> str:
 def clipped(text: str, width: int) -> str:
     """Text on one line, in no more columns of a terminal than that."""
     shown = " ".join(printable(text).split())
-    if _columns(shown) <= width:
+    if columns(shown) <= width:
         return shown
-    while shown and _columns(shown) > width - 1:
+    while shown and columns(shown) > width - 1:
         shown = shown[: min(len(shown) - 1, max(width - 1, 0))]
     return f"{shown.rstrip()}…" if width > 0 else ""
 
@@ -71,8 +71,8 @@ def local(time: str, zone: tzinfo | None) -> datetime:
     return datetime.fromisoformat(time).astimezone(zone)
 
 
-def _short(time: str, zone: tzinfo | None) -> str:
-    """The time of a line; of another year than this one only its day."""
+def short(time: str, zone: tzinfo | None) -> str:
+    """The time of a line of a list; of another year than this one only its day."""
     moment = local(time, zone)
     return f"{moment:%m-%d %H:%M}" if moment.year == datetime.now(moment.tzinfo).year else f"{moment:%Y-%m-%d}"
 
@@ -82,7 +82,8 @@ def _own_words(prompt: str) -> str:
     return prompt.rpartition(_DOCUMENT_END)[2].strip() or prompt
 
 
-def _columns(text: str) -> int:
+def columns(text: str) -> int:
+    """How many columns of a terminal a text takes."""
     if text.isascii():
         return len(text)
     return sum(

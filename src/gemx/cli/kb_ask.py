@@ -55,6 +55,7 @@ def ask(
     out: options.Out = None,
     as_json: options.AsJson = False,
     no_history: options.NoHistory = False,
+    subject: options.Subject = None,
     quiet: options.Quiet = False,
 ) -> int:
     """Answer a question from the documents of a base alone, with citations; exit 6 where they do not say it."""
@@ -68,7 +69,7 @@ def ask(
     flags = door.Flags(model, option, fallback, guard, network, local_only, max_cost, timeout, tries)
     flags.check()
     asked, resolved, base = _question(question), settings.load(profile), bases.named(kb)
-    origin = gateway.Origin("kb ask", gateway.new_run_id())
+    origin = gateway.Origin("kb ask", gateway.new_run_id(), subject=options.subject(subject))
     with door.receipted():
         vector = retrieve.near(base, asked, flags.embedding(resolved), origin)
         tell_missing(base)

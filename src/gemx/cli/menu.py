@@ -32,7 +32,7 @@ def menu() -> int:
     Needs a terminal. Esc and Ctrl-C go back one level; in the first menu Esc leaves with 0, and Ctrl-C with 130.
     """
     output.begin("menu")
-    _require_terminal()
+    require_terminal("menu", "gemx auto run NAME -i KEY=VALUE …, or another command of gemx --help")
     from gemx.cli import questions
     from gemx.cli.questions import Back, Choice
 
@@ -50,7 +50,7 @@ def menu() -> int:
 
 
 def _sections() -> dict[str, Section]:
-    from gemx.cli import menu_calc, menu_gen, menu_kept, menu_models, tree
+    from gemx.cli import menu_calc, menu_flows, menu_gen, menu_kb, menu_kept, menu_models, menu_record, tree
     from gemx.cli.menu_automations import Patients
 
     table = {
@@ -59,7 +59,11 @@ def _sections() -> dict[str, Section]:
         "chat": Section("chat", "Conversar", menu_gen.chat),
         "templates": Section("templates", "Modelos de texto", menu_gen.templates),
         "calc": Section("calc", "Calculadoras", menu_calc.section),
+        "flow": Section("flow", "Fluxos, e lotes de um arquivo", menu_flows.section),
+        "kb": Section("kb", "Bases de conhecimento", menu_kb.section),
         "history": Section("history", "Histórico", menu_kept.history),
+        "stats": Section("stats", "Uso, custos e relatório", menu_record.statistics),
+        "logs": Section("logs", "Registro de auditoria", menu_record.log),
         "profiles": Section("profiles", "Perfis", menu_kept.profiles),
         "models": Section("config", "Modelos de IA", menu_models.section),
         "setup": Section("config", "Configuração e diagnóstico", menu_kept.setup),
@@ -82,8 +86,9 @@ def _open(section: Section) -> None:
         return
 
 
-def _require_terminal() -> None:
+def require_terminal(command: str, instead: str) -> None:
+    """Raise UsageError, which names what to use instead, where there is no terminal that a list can be picked on."""
     moves = os.environ.get("TERM", "dumb") not in ("", "dumb", "unknown")
     if not (moves and output.is_terminal(sys.stdin) and output.is_terminal(sys.stdout)):
-        hint = "without one: gemx auto run NAME -i KEY=VALUE …, or another command of gemx --help"
-        raise UsageError("gemx menu needs a terminal that moves its cursor, as its input and output", hint=hint)
+        message = f"gemx {command} needs a terminal that moves its cursor, as its input and output"
+        raise UsageError(message, hint=f"without one: {instead}")

@@ -38,9 +38,9 @@ def section() -> None:
             continue
 
 
-def choose(*, clinical: bool) -> str:
-    """The name of a model to choose; DEFAULT leaves the choice to gemx. Raises Back."""
-    return picker.pick("Modelo", _items(f"padrão: {held(clinical=clinical)}"))
+def choose(*, clinical: bool, default: str | None = None) -> str:
+    """The name of a model to choose; DEFAULT leaves the choice to gemx, or to what `default` says. Raises Back."""
+    return picker.pick("Modelo", _items(default or f"padrão: {held(clinical=clinical)}"))
 
 
 def held(*, clinical: bool) -> str:

@@ -128,6 +128,14 @@ NoHistory = Annotated[bool, typer.Option("--no-history", help="Do not keep the t
 Since = Annotated[
     str | None, typer.Option("--since", metavar="DATE|7d", help="From a day (2026-11-20), or the last days or hours.")
 ]
+Until = Annotated[
+    str | None,
+    typer.Option("--until", metavar="DATE|7d", help="Up to the end of a day, or to that many days or hours ago."),
+]
+Subject = Annotated[
+    str | None,
+    typer.Option("--subject", metavar="ID", help="Whom it is about; kept as a keyed hash, for gemx logs erase."),
+]
 Formulary = Annotated[
     Path | None, typer.Option("--formulary", metavar="DIR", help="Use the drugs of DIR in place of the packaged ones.")
 ]
@@ -144,3 +152,12 @@ def pairs(given: Sequence[str] | None, flag: str) -> dict[str, str]:
             raise UsageError(f"{flag} {key.strip()} is given twice")
         found[key.strip()] = value
     return found
+
+
+def subject(given: str | None) -> str | None:
+    """Whom a run is about, as it is kept: a keyed hash of what --subject says. Raises UsageError, StorageError."""
+    if given is None:
+        return None
+    from gemx.audit import record
+
+    return record.subject(given)

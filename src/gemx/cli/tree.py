@@ -26,6 +26,7 @@ SUMMARIES = {
     "plugins": "Plugins: list what is installed, enable and disable it.",
     "history": "What was asked and answered: list, show, search, remove, prune, export.",
     "logs": "The audit log: list, show, tail, search, verify, checkpoint, export, prune, erase, replay, import.",
+    "stats": "Figures of the audit log: calls, cost, latency, verification; a report; alerts for cron.",
     "doctor": "Check the installation: software, keys, endpoints, card, models, files, clock and audit, "
     "with their mends.",
 }

@@ -33,13 +33,17 @@ class Exchange:
 
 @dataclass(frozen=True)
 class Thread:
-    """A conversation that is continued: its turns, the model that was asked last, and what no longer goes along."""
+    """A conversation that is continued: its turns, the model that was asked last, and what no longer goes along.
+
+    `subject` is whom it is about, as a keyed hash: each turn sends those before, and is about the same person.
+    """
 
     id: str
     exchanges: tuple[Exchange, ...]
     model: str | None = None
     system: str | None = None
     notes: tuple[str, ...] = ()
+    subject: str | None = None
 
     @property
     def turns(self) -> tuple[Message, ...]:
@@ -97,7 +101,8 @@ def extended(
     run_id = request.origin.run_id
     turn = Exchange(run_id, _number(thread), prompt, reply.text, typed)
     before = thread.exchanges if thread else ()
-    return Thread(thread.id if thread else run_id, (*before, turn), model or reply.route, request.system)
+    id, subject = thread.id if thread else run_id, request.origin.subject
+    return Thread(id, (*before, turn), model or reply.route, request.system, subject=subject)
 
 
 def entry(
@@ -114,11 +119,14 @@ def entry(
     """
     asked, run_id = request.messages[-1], request.origin.run_id
     own = None if typed is None or typed == asked.text else typed
-    about = {"turn": _number(thread), "typed": own, **_named(asked.parts)}
+    about: dict[str, Any] = {"turn": _number(thread), "typed": own, **_named(asked.parts)}
+    if request.schema is not None:
+        about["schema"] = request.schema
     return Entry(
         run_id=run_id,
         command=request.origin.command,
         conversation=thread.id if thread else run_id,
+        subject=request.origin.subject,
         model=reply.route,
         prompt=asked.text,
         system=request.system,
@@ -137,6 +145,7 @@ def _thread(entries: Sequence[Entry]) -> Thread:
         model=latest.data.get("in_place_of") or latest.model,
         system=latest.system,
         notes=(*_gaps(entries), *notes),
+        subject=latest.subject,
     )
 
 

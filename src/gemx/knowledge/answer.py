@@ -62,6 +62,7 @@ def entry(request: Request, reply: Reply, data: Mapping[str, Any]) -> Entry:
     return Entry(
         run_id=request.origin.run_id,
         command=request.origin.command,
+        subject=request.origin.subject,
         model=reply.route,
         prompt=request.messages[-1].text,
         system=request.system,

@@ -35,7 +35,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Origin:
-    """Who asks: written to the audit record beside the call."""
+    """Who asks: written to the audit record beside the call. `subject` is what `audit.record.subject` made of one."""
 
     command: str
     run_id: str
