@@ -25,7 +25,7 @@ RUNNABLE = [(page, body) for page in PAGES for mark, body in blocks(page) if not
 
 @pytest.mark.parametrize(("page", "body"), RUNNABLE, ids=[f"{page.name}-{n}" for n, (page, _) in enumerate(RUNNABLE)])
 def test_commands_run(page: Path, body: str, tmp_path: Path) -> None:
-    for folder in ("automations", "benchmarks", "docs"):
+    for folder in ("automations", "benchmarks", "docs", "flows"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     environment = {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
