@@ -122,6 +122,20 @@ def test_any_number_of_added_lines_is_told(log: list[Path], junk: bytes) -> None
     assert report.more == 4000
 
 
+@pytest.mark.parametrize("junk", [b"junk\n", b'{"a":1}\n'])
+def test_lines_added_before_the_first_are_no_accident(log: list[Path], junk: bytes) -> None:
+    log[0].write_bytes(junk * 2 + log[0].read_bytes())
+    assert breaks() == [(DAYS[0], 1, "inserted"), (DAYS[0], 2, "inserted")]
+
+
+def test_a_log_that_begins_with_a_torn_line_is_whole() -> None:
+    places.ensure_private_dir(places.audit_dir())
+    path_of(DAYS[0]).write_bytes(b'{"v":1,"se')
+    writer.append({"kind": "attempt"})
+    report = chain.verify()
+    assert ([each.kind for each in report.breaks], report.records) == (["torn"], 1)
+
+
 def test_a_line_of_something_else_that_the_chain_went_on_after(log: list[Path]) -> None:
     with log[2].open("ab") as file:
         file.write(b'{"timestamp":"2026-11-22","model":"m"}\n')
@@ -240,9 +254,14 @@ def test_a_folder_that_was_copied_without_its_lock(log: list[Path], tmp_path: Pa
     assert sorted(path.name for path in copy.iterdir()) == [path.name for path in log]
 
 
-def test_no_end_of_breaks(log: list[Path]) -> None:
-    log[0].write_bytes(b"junk\n" * 5000)
+def test_no_end_of_accidents_hides_what_is_none(log: list[Path]) -> None:
+    edit(log[0], 2, lambda old: b"junk\n" * 5000)
     edit(log[1], 1, lambda old: old.replace(b'"a":1', b'"a":2'))
+    with log[2].open("ab") as file:
+        file.write(b"junk\n" * 5000)
+    report = chain.verify()
+    assert (len(report.breaks), report.more) == (2000, 8001)
+    log[0].write_bytes(b"")
     report = chain.verify()
     assert (len(report.breaks), report.more) == (1002, 4000)
     assert [(found.path.name[6:16], found.line, found.kind) for found in report.altered] == [

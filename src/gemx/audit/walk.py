@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -77,10 +77,9 @@ class Walk:
     start: Start | None = None
     breaks: list[Break] = field(default_factory=list[Break])
     removals: list[removals.Removal] = field(default_factory=list[removals.Removal])
-    # The lines behind, each with the digest before it; those that hold no record and are not judged yet,
-    # and the digest before them; the number
-    # that the last record should have had; and a line of which it is not yet known whether it, or the
-    # one before it, was changed.
+    # The lines behind, each with the digest before it; those that hold no record and are not judged yet, and the digest
+    # before them; the number that the last record should have had; and a line of which it is not yet known whether it,
+    # or the one before it, was changed.
     _trail: deque[tuple[str, _Place]] = field(default_factory=lambda: deque(maxlen=_TRAIL))
     _junk: list[tuple[_Place, Kind]] = field(default_factory=list[tuple[_Place, Kind]])
     _anchor: str = writer.GENESIS
@@ -133,11 +132,13 @@ class Walk:
 
     def _begin(self, place: _Place, previous: object, number: int | None) -> None:
         """The first record: the chain starts with it, or what was before it was removed."""
-        is_genesis = previous == writer.GENESIS or (self._junk and previous == self.digest)
-        if number != 1 or not is_genesis:
-            said = None if self._junk else str(previous)
-            self.start = Start(place.path, place.line, number, said)
-        self._tear()
+        goes_on = bool(self._junk) and previous == self.digest
+        if number != 1 or not (goes_on or previous == writer.GENESIS):
+            self.start = Start(place.path, place.line, number, None if goes_on else str(previous))
+        if goes_on:
+            self._tear()
+        else:
+            self._insert(each for each, _ in self._junk)
 
     def _linked(self, place: _Place, seq: object, number: int | None) -> bool:
         """A record that follows from the line before; whether its number does, too."""
@@ -154,8 +155,7 @@ class Walk:
             return
         if self._junk and previous == self._anchor:
             self._settle(linked=True)
-            for each, _ in self._junk:
-                self._broken(each, "inserted", _INSERTED)
+            self._insert(each for each, _ in self._junk)
             return
         before = next((n for n, (digest, _) in enumerate(self._trail) if digest == previous), None)
         if before is not None:
@@ -179,8 +179,8 @@ class Walk:
         self._moved.add(place)
         self._tear()
         self._broken(place, "moved", f"record {number} stands after a later one: lines were swapped")
-        if not gap.missing and gap.at < len(self.breaks):
-            old = self.breaks[gap.at]
+        old = self.breaks[gap.at] if gap.at < len(self.breaks) else None
+        if not gap.missing and old and old.kind == "removed":
             self.breaks[gap.at] = Break(
                 old.path, old.line, "moved", "it stands before an earlier one: lines were swapped"
             )
@@ -191,10 +191,11 @@ class Walk:
         if self._doubt and self._doubt[1] in since:
             self._doubt = None
         self._settle(linked=True)
-        for each in since:
-            if each not in self._moved:
-                self._broken(each, "inserted", _INSERTED)
-        self._junk.clear()
+        self._insert(each for each in since if each not in self._moved)
+
+    def _insert(self, places: Iterable[_Place]) -> None:
+        for each in places:
+            self._broken(each, "inserted", _INSERTED)
 
     def _missing(self, place: _Place, number: int) -> None:
         self._tear()
