@@ -100,6 +100,9 @@ def verify(checkpoint: Checkpoint, folder: Path | None = None) -> Report:
 def _differences(checkpoint: Checkpoint, report: Report, folder: Path | None) -> Iterator[Break]:
     ends = {end.path.name: end for end in report.ends}
     removed = {each.name: each for removal in report.removals for each in removal.files}
+    if _is_foreign(checkpoint, report):
+        reason = f"the checkpoint is of another log, {checkpoint.origin}, or all of this one was put in its place"
+        yield Break(folder or places.audit_dir(), 0, "rewritten", reason)
     for day in checkpoint.days:
         path = (folder or places.audit_dir()) / day.name
         if day.name in ends:
@@ -108,6 +111,14 @@ def _differences(checkpoint: Checkpoint, report: Report, folder: Path | None) ->
             yield Break(path, 0, "removed", "the day is gone, and no prune announced its removal")
         elif (removed[day.name].lines, removed[day.name].head) != (day.lines, day.head):
             yield Break(path, 0, "rewritten", "the day was removed by a prune, but was not what the checkpoint has")
+
+
+def _is_foreign(checkpoint: Checkpoint, report: Report) -> bool:
+    """Whether it names another log, and no day proves that it is this one all the same, under a new key."""
+    # A copy may have come without its key, and is known by its days alone.
+    has_name = (places.audit_dir() / ".key").exists()
+    is_ours = any(report.marked.get(day.name) == day.head for day in checkpoint.days)
+    return has_name and not is_ours and checkpoint.origin != origin()
 
 
 def _changed(day: Day, end: End, head: str | None) -> Iterator[Break]:

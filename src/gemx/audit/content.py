@@ -85,6 +85,8 @@ def erase(subject: str, folder: Path | None = None) -> Erased:
     texts = damaged = 0
     for path in log.files(folder, "content"):
         with writer.locked(folder):
+            # Who was killed here left a copy; nobody else is writing one.
+            places.sweep(folder, 0)
             found = _counted(path, subject)
             if found.texts:
                 places.write_private(path, _without(path, subject))

@@ -24,8 +24,12 @@ COMMAND = "logs import"
 _BATCH = 500
 _MOST_NAMED = 20
 _ID = re.compile(rb'"gemx\.imported_id":"([0-9a-f]{64})"')
-_NAME = re.compile(r"[\w.@-]{1,60}")
-_SUBJECTS = ("subject", "subject_id", "patient", "patient_id", "paciente", "paciente_id", "prontuario", "mrn")
+# No document of a person is a name: a log may have its patients as keys.
+_NAME = re.compile(r"(?!.*\d{5})[\w.@-]{1,60}")
+_SUBJECTS = (
+    *("subject", "subject_id", "subject.id", "patient", "patient_id", "patient.id"),
+    *("paciente", "paciente_id", "paciente.id", "prontuario", "mrn"),
+)
 
 
 @dataclass
@@ -87,7 +91,8 @@ def _records(
         text = raw.decode("utf-8", "backslashreplace").strip()
         if not text:
             continue
-        said = _object(raw)
+        kept = redact(text)
+        said = _object(kept)
         if said is None:
             tally.refuse(path, number, "no JSON object")
             continue
@@ -99,12 +104,12 @@ def _records(
             tally.known += 1
             continue
         known.add(short)
-        yield _made(said, redact(text), identity, f"{path.name}:{number}", run_id, tally)
+        yield _made(said, kept, identity, f"{path.name}:{number}", run_id, tally)
 
 
-def _object(raw: bytes) -> dict[str, Any] | None:
+def _object(text: str) -> dict[str, Any] | None:
     try:
-        found = from_json(raw, allow_inf_nan=True)
+        found = from_json(text, allow_inf_nan=True)
     except ValueError:
         return None
     return cast("dict[str, Any]", found) if isinstance(found, dict) else None
@@ -138,8 +143,9 @@ def _made(
 
 def _subject(found: dict[str, Any]) -> str | None:
     """Whom the line names, so that it can be erased by that id."""
-    for name in _SUBJECTS:
-        value = found.get(name)
-        if isinstance(value, (str, int)) and not isinstance(value, bool) and str(value).strip():
-            return record.subject(str(value))
+    for alias in _SUBJECTS:
+        for name, value in found.items():
+            is_said = isinstance(value, (str, int)) and not isinstance(value, bool) and str(value).strip()
+            if is_said and f".{old_names.plain(name)}".endswith(f".{alias}"):
+                return record.subject(str(value))
     return None

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 _CLEAN = re.compile(r"[\w.:/@+ -]{1,120}")
+# A program, or one and what it is to do; what follows may be any text.
+_COMMAND = re.compile(r"[\w./@:+-]+|[a-z0-9_./@-]+ [a-z-]{1,20}")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _DAY_FIRST = re.compile(r"(\d\d)/(\d\d)/(\d{4})(.*)")
 _SURE = {"ok", "success", "succeeded", "true", "0", "200", "done", "sucesso", "stop"}
@@ -44,7 +46,7 @@ def flat(value: Mapping[str, Any]) -> dict[str, Any]:
 
 def mapped(found: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
     """What our fields say, and the names that were read for it, of an unfolded object."""
-    names: dict[str, str] = {_plain(name): name for name in reversed(list(found))}
+    names: dict[str, str] = {plain(name): name for name in reversed(list(found))}
     ends: dict[str, str] = {plain.rpartition(".")[2]: name for plain, name in reversed(list(names.items()))}
     values: dict[str, Any] = {}
     used: set[str] = set()
@@ -59,7 +61,8 @@ def mapped(found: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
     return values, used
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """A name as it is compared: `patientId` is `patient_id`."""
     return _CAMEL.sub("_", name).lower().replace("-", "_")
 
 
@@ -114,6 +117,11 @@ def clean(value: Any) -> str | None:
 def _word(value: Any) -> str | None:
     name = clean(value)
     return name if name and " " not in name else None
+
+
+def _command(value: Any) -> str | None:
+    name = clean(value)
+    return name if name and _COMMAND.fullmatch(name) else None
 
 
 def _model(value: Any) -> str | None:
@@ -178,5 +186,5 @@ TARGETS: tuple[Target, ...] = (
     Target("gemx.automation", _word, "automation automacao protocol protocolo auto"),
     Target("gemx.flow", _word, "flow workflow fluxo pipeline"),
     Target("gemx.template", _word, "template prompt_template"),
-    Target("command", clean, "command cmd comando script action"),
+    Target("command", _command, "command cmd comando script action"),
 )

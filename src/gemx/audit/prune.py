@@ -77,7 +77,7 @@ def carry_out(plan: Plan, folder: Path | None = None) -> None:
         writer.append(_announced(plan), folder)
         for path in plan.files:
             path.unlink(missing_ok=True)
-        _sync(folder)
+        writer.sync_folder(folder)
 
 
 def _texts(folder: Path, oldest_kept: date) -> tuple[Path, ...]:
@@ -105,14 +105,6 @@ def _measured(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         return {"sha256": digest, "bytes": file.tell()}
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextlib.contextmanager

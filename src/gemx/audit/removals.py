@@ -76,6 +76,13 @@ def judged(start: Start | None, removals: Sequence[Removal], files: Sequence[Mea
         for path in leftover
         if _sha256(path) != announced[path.name].sha256
     ]
+    # A prune takes the oldest days: one that was taken from between others was not taken by it.
+    oldest = min((each.path for each in files), default=None)
+    problems += [
+        (oldest.with_name(name), 0, "the day is gone, and a prune that leaves older days cannot have removed it")
+        for name in announced
+        if oldest and name > oldest.name and oldest.with_name(name) not in leftover
+    ]
     pruned = start is not None and any(_accounts(each, start) for each in removals)
     if start and not pruned:
         reason = f"the chain starts with record {start.seq!r}: what was before it is missing"

@@ -190,11 +190,23 @@ def write(path: Path, data: bytes) -> None:
     try:
         descriptor = _open(path)
         try:
+            if not os.fstat(descriptor).st_size:
+                # Else a new file's bytes may outlive a crash, and its name not.
+                sync_folder(path.parent)
             _write_whole(descriptor, data)
         finally:
             os.close(descriptor)
     except OSError as exc:
         raise _storage_error(path, exc) from exc
+
+
+def sync_folder(folder: Path) -> None:
+    """Have on the disk which files a folder has. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _write_whole(descriptor: int, data: bytes) -> None:
