@@ -16,7 +16,10 @@ _TABLE = re.compile(r"(<!-- calculators -->\n).*?(<!-- /calculators -->)", re.DO
 
 def table() -> str:
     """Every calculator on a line: its id, its name, its unit, what it takes, and where its formula is from."""
-    lines = ["| id | calculadora | unidade | entradas (as opcionais entre parênteses) | fonte |", "|---|---|---|---|---|"]
+    lines = [
+        "| id | calculadora | unidade | entradas (as opcionais entre parênteses) | fonte |",
+        "|---|---|---|---|---|",
+    ]
     lines += [_row(each) for each in calculators.all_calculators()]
     return "\n".join(lines) + "\n"
 

@@ -27,6 +27,7 @@ _TIERS = ("standard", "flex", "priority")
 _CHOICES = {"thinking": _LEVELS, "service_tier": _TIERS}
 _DEFAULT_CONCURRENCY = 20
 _SILENT = Silent()
+_NO_LIMITS = Limits()
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Policy:
     guard: Guard | None = None
     network: Reach = "any"
     max_cost: Decimal | None = None
-    own_limits: Limits = Limits()
+    own_limits: Limits = _NO_LIMITS
     most_at_once: int | None = None
     listener: Listener = _SILENT
 
@@ -186,7 +187,7 @@ def make(
         guard=guard,
         network=reach,
         max_cost=_least(max_cost, settings.config.budget.command),
-        own_limits=limits or Limits(),
+        own_limits=limits or _NO_LIMITS,
         most_at_once=concurrency,
         listener=listener or _SILENT,
     )
