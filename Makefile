@@ -8,8 +8,9 @@ BIN := $(VENV)/bin
 demo: $(VENV)/.demo ## run sepse_bundle on an example patient, with no model and nothing compiled
 	@GEMX_HOME="$$PWD/$(VENV)/home" $(BIN)/gemx auto run sepse_bundle --input automations/cases/sepse_choque.yaml -m extractive
 
+# Files of tests go to as many processes as there are cores.
 test: $(VENV)/.dev ## every test, real llama.cpp included
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: $(VENV)/.dev lint types layers ## what must hold before a change lands
 	$(BIN)/python docs/generate_commands.py --check
@@ -17,7 +18,7 @@ check: $(VENV)/.dev lint types layers ## what must hold before a change lands
 	$(BIN)/python docs/generate_configuration.py --check
 	$(BIN)/python docs/generate_audit.py --check
 	$(BIN)/python docs/generate_calculators.py --check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
