@@ -245,3 +245,46 @@ def test_the_time_is_bounded_however_slowly_it_comes(site: Site, behaviour: Beha
         fetch(site, seconds=0.5)
     assert time.monotonic() - started < 3
     assert caught.value.exit_code == 8
+
+
+# post
+
+
+def hanging(exchange: Exchange) -> None:
+    exchange.hang(5)
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "error", "said"),
+    [
+        (giving(b"", "text/plain", 404), InputError, "127.0.0.1: HTTP 404"),
+        (giving(b"", "text/plain", 429), TemporaryError, "127.0.0.1: HTTP 429"),
+        (leading("/b", 307), InputError, "127.0.0.1: HTTP 307"),
+        (hanging, TimeoutExceededError, "no "),
+        (Exchange.reset, TemporaryError, "127.0.0.1 cannot be reached"),
+    ],
+)
+def test_a_post_that_is_not_taken(site: Site, behaviour: Behaviour, error: type[GemxError], said: str) -> None:
+    site.queue(behaviour)
+    with pytest.raises(error) as caught:
+        web.post(f"{site.url}/secret?key=1", {"text": "é"}, ANY, 0.5)
+    assert said in caught.value.message
+    assert "secret" not in caught.value.message + (caught.value.hint or "")
+    assert [request.path for request in site.requests] == ["/secret?key=1"]
+
+
+def test_a_post_is_json_and_its_answer_is_not_read(site: Site) -> None:
+    def endless(exchange: Exchange) -> None:
+        exchange.start("text/plain")
+        exchange.drip(b"x")
+
+    site.queue(endless)
+    web.post(f"{site.url}/a", {"text": "é"}, web.Network("machine"), 5)
+    assert (site.last.method, site.last.body) == ("POST", {"text": "é"})
+
+
+@pytest.mark.parametrize("address", ["ftp://a/b", "https://user:pw@a.example/b", "http://%41/", "x"])
+def test_an_address_that_is_not_posted_to(address: str) -> None:
+    with pytest.raises(InputError) as caught:
+        web.post(address, {}, ANY, 1)
+    assert "pw" not in caught.value.message

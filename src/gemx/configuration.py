@@ -197,7 +197,9 @@ class Config(Section):
     temperature: Temperature | None = _said("how freely a model phrases, from 0 to 2")
     max_output_tokens: Count | None = _said("the longest answer, in tokens")
     endpoints: dict[str, EndpointConfig] = _said("OpenAI-compatible endpoints by name; `-m openai:NAME`", {})
-    keys: dict[Literal["gemini"], KeySource] = _said("where the key for Gemini is read", {})
+    keys: dict[Literal["gemini", "huggingface"], KeySource] = _said(
+        "where the keys for Gemini, and for downloads of models, are read", {}
+    )
     audit: AuditConfig = _said("the audit log", AuditConfig())
     history: HistoryConfig = _said("the texts of results", HistoryConfig())
     knowledge: KnowledgeConfig = _said("knowledge bases", KnowledgeConfig())

@@ -1,8 +1,8 @@
 """API keys: found in the environment, the system's keyring, by a command or in a file; stored in the keyring or a file.
 
 config.json says where a key is, and never holds one. A key is returned to the caller and to no one else: it is never
-logged, never an argument of a process and never part of a message. Gemini's goes by the name `gemini`, an endpoint's by
-the endpoint's name.
+logged, never an argument of a process and never part of a message. Gemini's goes by the name `gemini`, that for
+downloads of models by `huggingface`, an endpoint's by the endpoint's name.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ from gemx.errors import AuthenticationError, ConfigError, InputError, StorageErr
 from gemx.settings import KeySource, Settings
 
 GEMINI = "gemini"
+HUGGINGFACE = "huggingface"
 _VARIABLES = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
 _COMMAND_SECONDS = 30
 _MOST_BYTES = 16_384
 # What is mounted there belongs to the container, whatever its mode says.
 _MOUNTED = ("/run/secrets", "/var/run/secrets")
 _STORABLE = re.compile(r"\w[\w.-]{0,99}")
-# Keys of Gemini and of OpenAI-compatible services, where someone put one where a path or a name belongs.
-_SHAPES = re.compile(r"\bAIza[\w-]{16,}|\bAQ\.[\w-]{20,}|\bsk-(?=[\w-]*\d)[\w-]{16,}")
+# Keys of Gemini, OpenAI-compatible services and Hugging Face, where someone put one where a path or a name belongs.
+_SHAPES = re.compile(r"\bAIza[\w-]{16,}|\bAQ\.[\w-]{20,}|\bsk-(?=[\w-]*\d)[\w-]{16,}|\bhf_[A-Za-z0-9]{20,}")
 _LONG = 8
 
 _given: set[str] = set()
@@ -89,10 +90,16 @@ def of_gemini(settings: Settings) -> Owner:
     return Owner("Gemini", "keys.gemini", settings.config.keys.get(GEMINI), GEMINI, _VARIABLES)
 
 
+def of_hub(settings: Settings) -> Owner:
+    """The endpoint that models are downloaded from as the owner of a key."""
+    configured = settings.config.keys.get(HUGGINGFACE)
+    return Owner("Hugging Face", f"keys.{HUGGINGFACE}", configured, HUGGINGFACE, ("HF_TOKEN",))
+
+
 def of_endpoint(name: str, settings: Settings) -> Owner:
-    """An endpoint as the owner of a key; one that is called `gemini` cannot have a stored one, for that is Gemini's."""
+    """An endpoint as the owner of a key; one with a name of those above cannot have a stored one: that is theirs."""
     endpoint = settings.config.endpoints.get(name)
-    stored = name if _STORABLE.fullmatch(name) and name != GEMINI else None
+    stored = name if _STORABLE.fullmatch(name) and name not in (GEMINI, HUGGINGFACE) else None
     return Owner(name, f"endpoints.{name}.api_key", endpoint.api_key if endpoint else None, stored)
 
 
@@ -277,7 +284,7 @@ def _from_command(command: tuple[str, ...], where: str) -> str:
 
 def _stored_name(owner: Owner) -> str:
     if owner.stored is None:
-        hint = "give the endpoint a name of letters, digits, `_`, `-` and `.`, other than gemini"
+        hint = "give the endpoint a name of letters, digits, `_`, `-` and `.`, other than gemini and huggingface"
         raise ConfigError(f"no key can be stored for the endpoint {owner.name!r}", hint=hint)
     return owner.stored
 

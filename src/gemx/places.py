@@ -94,7 +94,7 @@ def models_dir() -> Path:
 
 
 def shipped(folder: str) -> Path:
-    """A data folder that ships with gemx (`automations`, `profiles`, `templates`, `flows`, `prices`).
+    """A data folder that ships with gemx (`automations`, `profiles`, `templates`, `flows`, `prices`, `models`).
 
     A wheel carries it inside the package; an editable install leaves it at the repository's root.
     """
@@ -185,6 +185,14 @@ def is_file(path: Path) -> bool:
     """Whether a file is there; a path that the system refuses (too long, not allowed) names none."""
     try:
         return path.is_file()
+    except OSError:
+        return False
+
+
+def is_same_file(path: Path, other: Path) -> bool:
+    """Whether two paths lead to one file that is there, links followed."""
+    try:
+        return path.samefile(other)
     except OSError:
         return False
 

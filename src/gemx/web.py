@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import httpx
 
@@ -21,6 +21,8 @@ from gemx import __version__, documents
 from gemx.documents import Part
 from gemx.documents.content import Kind
 from gemx.errors import InputError, PrivacyError, TemporaryError, TimeoutExceededError
+
+A = TypeVar("A")
 
 LONGEST = 60.0
 MOST_REDIRECTS = 5
@@ -75,20 +77,21 @@ def post(address: str, body: Any, network: Network, seconds: float) -> None:
     url = _checked(address)
     _allow(url, network)
     proxied = network.reach == "any" and url.host not in network.site and not _is_loopback(url.host)
+    status = _within(seconds, lambda: _posted(url, body, seconds, proxied=proxied))
+    if not 200 <= status < 300:
+        kind = TemporaryError if status == 429 or status >= 500 else InputError
+        raise kind(f"{url.host}: HTTP {status}, where 200 was expected")
+
+
+def _posted(url: httpx.URL, body: Any, seconds: float, *, proxied: bool) -> int:
     try:
         # What is answered is not read: it may have no end.
-        with (
-            _client(url, seconds, trust_env=proxied) as client,
-            client.stream("POST", url, json=body) as response,
-        ):
-            status = response.status_code
+        with _client(url, seconds, trust_env=proxied) as client, client.stream("POST", url, json=body) as response:
+            return response.status_code
     except httpx.TimeoutException as exc:
         raise TimeoutExceededError(f"{url.host}: no answer within {seconds:g} s") from exc
     except httpx.RequestError as exc:
         raise TemporaryError(f"{url.host} cannot be reached") from exc
-    if not 200 <= status < 300:
-        kind = TemporaryError if status == 429 or status >= 500 else InputError
-        raise kind(f"{url.host}: HTTP {status}, where 200 was expected")
 
 
 def _client(url: httpx.URL, seconds: float, *, trust_env: bool) -> httpx.Client:
@@ -236,13 +239,13 @@ def _is_inside(host: str) -> bool:
     return any(not ip_address(str(each[4][0]).partition("%")[0]).is_global for each in found)
 
 
-def _within(seconds: float, work: Callable[[], _Found]) -> _Found:
+def _within(seconds: float, work: Callable[[], A]) -> A:
     """Run it in a thread that is given up when the time is over: a server that drips keeps each read short."""
-    outcomes: SimpleQueue[_Found | BaseException] = SimpleQueue()
+    outcomes: SimpleQueue[tuple[A] | BaseException] = SimpleQueue()
 
     def run() -> None:
         try:
-            outcomes.put(work())
+            outcomes.put((work(),))
         except BaseException as exc:
             outcomes.put(exc)
 
@@ -253,4 +256,4 @@ def _within(seconds: float, work: Callable[[], _Found]) -> _Found:
         raise TimeoutExceededError(f"the address gave no whole answer within {seconds:g} s") from None
     if isinstance(outcome, BaseException):
         raise outcome
-    return outcome
+    return outcome[0]

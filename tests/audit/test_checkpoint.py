@@ -135,6 +135,29 @@ def test_a_copy_is_verified_without_the_key_of_the_log(note: str, signer: Signer
     assert checkpoint.verify(checkpoint.read(note, signer.verifier), copy).breaks == ()
 
 
+def test_a_day_whose_prune_was_made_up_is_missed(note: str, signer: Signer, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = checkpoint.read(note, signer.verifier).days[2]
+    path = path_of(DAYS[2])
+    said = {"name": path.name, "sha256": "0" * 64, "bytes": gone.size, "lines": gone.lines, "head": gone.head}
+    path.unlink()
+    set_clock(monkeypatch, "2026-11-23T10:00:00")
+    removed = {"gemx.first_seq": 9, "gemx.last_seq": 12, "gemx.head": gone.head}
+    writer.append({"kind": "prune", "gemx.files": [said], **removed})
+    assert found(note, signer) == [(DAYS[2], 0, "removed")]
+
+
+def test_a_checkpoint_of_another_log_is_none(note: str, signer: Signer) -> None:
+    from dataclasses import replace
+
+    own = checkpoint.read(note, signer.verifier)
+    # Under a new key its days still prove it.
+    (places.audit_dir() / ".key").write_bytes(b"k" * 32)
+    assert checkpoint.verify(own).breaks == ()
+    (first, *_) = checkpoint.verify(replace(own, days=(), size=0)).breaks
+    assert (first.path, first.kind) == (places.audit_dir(), "rewritten")
+    assert f"of another log, {own.origin}" in first.reason
+
+
 # signatures and keys
 
 

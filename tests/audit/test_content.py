@@ -75,6 +75,14 @@ def test_an_erased_subject_is_gone_and_others_stay() -> None:
     assert stat.S_IMODE(files()[0].stat().st_mode) == 0o600
 
 
+def test_what_a_killed_erasure_left_is_erased_too() -> None:
+    writer.append(kept("r1"))
+    left = places.audit_dir() / ".gemx-killed"
+    left.write_bytes(files()[0].read_bytes())
+    content.erase(record.subject("Leito 7"))
+    assert not left.exists()
+
+
 def test_what_cannot_be_written_leaves_no_record(monkeypatch: pytest.MonkeyPatch, fake_gemini: FakeGemini) -> None:
     def full(descriptor: int, data: Any) -> int:
         raise OSError(28, "No space left on device")

@@ -142,6 +142,23 @@ def test_a_line_that_names_a_patient_is_found_by_erase(tmp_path: Path) -> None:
     assert "P-7" not in "".join(path.read_text() for path in places.audit_dir().glob("audit-*"))
 
 
+def test_no_text_and_no_key_of_a_line_gets_into_the_chain(tmp_path: Path, key_files: set[Path]) -> None:
+    keyed = {**SHELL, "user": planted_keys.GEMINI, "model": planted_keys.GEMINI, planted_keys.GEMINI: 1}
+    texts = {**SHELL, "cmd": "resuma o caso da Maria Silva", "pacientes": {"52998224725": 1}}
+    path = lines_file(tmp_path, keyed, texts, {**SHELL, "cmd": "gemx.sh auto"})
+    key_files.add(path)
+    assert take(path).refused == 0
+    written = "".join(each.read_text() for each in places.audit_dir().glob("audit-*"))
+    assert not [text for text in (planted_keys.GEMINI, "Maria", "52998224725") if text in written]
+    assert [each["command"] for each in records()] == ["logs import", "logs import", "gemx.sh auto"]
+
+
+def test_a_patient_is_found_however_the_line_names_them(tmp_path: Path) -> None:
+    named = ({"patientId": "P-7"}, {"meta": {"Paciente": "P-7"}}, {"patient": {"id": "P-7", "n": 1}})
+    take(lines_file(tmp_path, *({**SHELL, **each} for each in named), {**SHELL, "nopatient": "P-7"}))
+    assert content.erase(record.subject("P-7")).texts == 3
+
+
 def test_files_that_are_none_are_refused_before_anything_is_written(tmp_path: Path) -> None:
     good = lines_file(tmp_path, SHELL)
     for wrong in (tmp_path / "nowhere", tmp_path):

@@ -138,6 +138,14 @@ def test_what_is_damaged_or_old_is_made_again(
     assert old.name in tallied
 
 
+def test_what_is_kept_of_a_day_goes_with_it() -> None:
+    old, other, _ = day(3), day(2), day(0)
+    read()
+    old.unlink()
+    assert read().total().calls == 6
+    assert kept() == [f"{other.stem}.day.msgpack"]
+
+
 def test_another_zone_has_other_days(tallied: list[str]) -> None:
     old, _ = day(2), day(0)
     there = {*read(ZoneInfo("UTC")).by("slot")}

@@ -179,6 +179,14 @@ def test_a_day_of_nothing_but_a_torn_line_does_not_start_the_numbers_again(clock
     assert numbers() == [1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("line", [b"[" * 100_000, b'{"seq":false}', b'{"seq":"7"}'])
+def test_whatever_stands_at_the_end_the_numbers_go_on(line: bytes) -> None:
+    writer.append({})
+    with files()[0].open("ab") as file:
+        file.write(line + b"\n")
+    assert writer.append({}) == 2
+
+
 def test_lines_longer_than_a_block_are_read_back() -> None:
     for size in (10, 70_000, 300_000, 10):
         writer.append({"text": "x" * size})
@@ -265,6 +273,20 @@ def test_a_record_after_a_full_disk_goes_on_with_the_chain(
         writer.append({"a": "lost"})
     assert files()[0].read_bytes() == before
     monkeypatch.undo()
+
+
+def test_the_name_of_a_new_file_is_on_the_disk_before_its_record(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    synced: list[tuple[int, int]] = []
+    real = os.fsync
+
+    def note(descriptor: int) -> None:
+        synced.append((os.fstat(descriptor).st_ino, sum(path.stat().st_size for path in files())))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    writer.append({})
+    writer.append({})
+    assert synced == [(places.audit_dir().stat().st_ino, 0)]
 
 
 def test_a_short_write_is_finished(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,7 +107,9 @@ def test_keys_of_the_line(chat: Chat, fake_gemini: FakeGemini, workdir: Path) ->
     terminal.send("Enter")
     terminal.wait_for("1 turn ·")
     assert asked(fake_gemini) == ["linha 1\nlinha 2"]
-    terminal.type("desisto")
+    terminal.type("desis")
+    terminal.send("C-z")  # suspends, where a shell waits for that
+    terminal.type("to")
     terminal.wait_for("> desisto")
     terminal.send("C-c")
     terminal.wait_for("> desisto\n>")

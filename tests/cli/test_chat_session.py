@@ -400,12 +400,14 @@ def test_save_writes_the_conversation_and_replaces_nothing(
     assert path.stat().st_mode & 0o777 == 0o600
     text = path.read_text()
     assert "## System\n\nSeja breve.\n\n## You\n\nQual a PAM?\n\n## Answer\n\n**PAM** 57\n" in text
-    for wrong in ("/save conversa.md", "/save nenhuma/pasta.md"):
+    (workdir / "elo.md").symlink_to(workdir / "alheio.md")
+    for wrong in ("/save conversa.md", "/save nenhuma/pasta.md", "/save elo.md", f"/save {'a' * 300}.md"):
         with pytest.raises(StorageError):
             chat_commands.run(session, wrong)
     with pytest.raises(UsageError):
         chat_commands.run(session, "/save")
     assert path.read_text() == text
+    assert not (workdir / "alheio.md").exists()
 
 
 def test_tokens_and_cost(begin: Begin, capfd: pytest.CaptureFixture[str]) -> None:

@@ -115,6 +115,17 @@ def test_a_broken_configuration_costs_only_its_own_names(ask: Ask, gemx_home: Pa
     assert ask("gen", "-m", "g") == ["gemini:", "gguf:"]
 
 
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_name_that_a_shell_would_run_is_not_offered(shell: str, ask: Ask, workdir: Path) -> None:
+    (workdir / "templates").mkdir()
+    for name in ("ação.v2", "a\\$(touch ran)", "a`touch ran`", "a;touch ran", "a\x1b[31m", "a b"):
+        (workdir / "templates" / f"{name}.yaml").write_text("")
+    offered = "\n".join(ask("gen", "-t", "a", shell=shell))
+    assert "ação.v2" in offered
+    for wrong in ("touch", "\x1b", "a b"):
+        assert wrong not in offered
+
+
 def test_commands_and_flags_are_completed(ask: Ask) -> None:
     assert {"gen", "auto", "history", "templates"} <= set(ask(""))
     assert {"run", "verify"} <= set(ask("auto", ""))

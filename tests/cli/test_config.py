@@ -104,7 +104,7 @@ def test_an_endpoints_key(run_gemx: RunGemx, gemx_home: Path) -> None:
 def test_a_key_in_the_place_of_the_name_is_not_repeated(run_gemx: RunGemx, more: tuple[str, ...]) -> None:
     done = run_gemx("config", "set-key", SECRET, *more, stdin="")
     assert (done.code, done.out) == (3, "")
-    assert "neither gemini nor an endpoint" in done.err
+    assert "neither gemini, huggingface nor an endpoint" in done.err
 
 
 @pytest.mark.parametrize("more", [(SECRET,), (SECRET, "--json"), ("--file", SECRET, "and", "more")])

@@ -128,6 +128,40 @@ def test_stdin_to_stdout(flow: str, run_gemx: RunGemx, fake_gemini: FakeGemini) 
     assert (second["line"], second["status"], second["error"]["code"]) == (2, "failed", "input")
 
 
+@pytest.mark.parametrize("how", [(), ("--dry-run",)])
+def test_a_closed_stdin_is_an_empty_one(flow: str, gemx_home: Path, how: tuple[str, ...]) -> None:
+    argv = [GEMX, "flow", "batch", flow, "--items", "-", *how]
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&-', "sh", *argv], check=False, capture_output=True, text=True, timeout=SECONDS
+    )
+    assert (done.returncode, "the file is empty" in done.stderr) == (4, True)
+
+
+def test_the_rows_do_not_replace_their_items(flow: str, run_gemx: RunGemx, fake_gemini: FakeGemini) -> None:
+    items(Path("p.csv"), 2)
+    Path("mesmo.csv").symlink_to("p.csv")
+    before = Path("p.csv").read_bytes()
+    for out in ("p.csv", "mesmo.csv"):
+        done = run_gemx("flow", "batch", flow, "--items", "p.csv", "--out", out)
+        assert (done.code, "the file of --items" in done.err) == (2, True)
+    assert (Path("p.csv").read_bytes(), fake_gemini.requests) == (before, [])
+
+
+def test_rows_that_were_left_out_are_no_success(flow: str, run_gemx: RunGemx, fake_gemini: FakeGemini) -> None:
+    argv = ("flow", "batch", flow, "--items", items(Path("p.csv"), 2), "--out", "o.jsonl")
+    assert run_gemx(*argv).code == 0
+    items(Path("p.csv"), 3)
+    assert run_gemx(*argv, "--failed-only").code == 7
+    assert [row["status"] for row in rows(Path("o.jsonl"))] == ["done", "done", "pending"]
+
+
+def test_a_start_whose_rows_nobody_would_have_is_refused(flow: str, run_gemx: RunGemx, fake_gemini: FakeGemini) -> None:
+    run_id = run_of(run_gemx("flow", "batch", flow, "--items", "-", stdin='{"n": 1}\n').err)
+    with runs.held(run_id):
+        second = run_gemx("flow", "batch", flow, "--items", "-", stdin='{"n": 2}\n')
+    assert (second.code, "is running already" in second.err) == (11, True)
+
+
 def test_the_same_command_again_pays_nothing_and_what_is_new_is_run(
     flow: str, run_gemx: RunGemx, fake_gemini: FakeGemini
 ) -> None:
@@ -301,6 +335,15 @@ def test_runs_are_listed_told_exported_and_erased(
     assert run_gemx("flow", "status", run_id).code == 3
     left = [path for path in gemx_home.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()]
     assert left == []
+
+
+def test_a_damaged_run_hides_no_other(flow: str, run_gemx: RunGemx, fake_gemini: FakeGemini) -> None:
+    first, second = (
+        run_of(run_gemx("flow", "batch", flow, "--items", items(Path(f"{name}.csv"), 1)).err) for name in "ab"
+    )
+    runs.ledger(first).write_bytes(b"no database at all" * 100)
+    done = run_gemx("flow", "status")
+    assert (done.code, second in done.out, f"{first}.db is damaged" in done.err) == (0, True, True)
 
 
 def test_progress_as_json_lines(flow: str, run_gemx: RunGemx, fake_gemini: FakeGemini) -> None:

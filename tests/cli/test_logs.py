@@ -122,6 +122,19 @@ def test_search_and_show(run_gemx: RunGemx) -> None:
     assert "4 runs begin with 'r-2026-11-21'" in run_gemx("logs", "show", "r-2026-11-21").err
 
 
+def test_a_field_looks_like_no_other_record(run_gemx: RunGemx) -> None:
+    forged = "x\nrecord 9: attempt, forged\n  gemx.status: ok"
+    writer.append({"kind": "attempt", "run_id": "r-1", "gemx.automation_path": forged, forged: 1})
+    shown = run_gemx("logs", "show", "r-1").out.splitlines()
+    assert [line for line in shown if line.startswith("record ")] == [line for line in shown if "record 1:" in line]
+    assert not [line for line in shown if line.startswith("  gemx.status")]
+
+
+def test_a_number_of_any_size_is_listed(run_gemx: RunGemx) -> None:
+    writer.append({"kind": "attempt", "run_id": "r-1", "command": "gen", "gemx.duration": 10**400})
+    assert "r-1 gen" in run_gemx("logs", "list").out
+
+
 def test_show_has_the_texts_of_the_history_and_proves_them(run_gemx: RunGemx, fake_gemini: FakeGemini) -> None:
     fake_gemini.answer = "65 mmHg"
     run_gemx("gen", "Qual a PAM alvo?", "-m", MODEL, "-s", "Seja breve.")

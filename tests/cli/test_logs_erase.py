@@ -210,6 +210,13 @@ def test_an_output_that_was_changed_since_is_left_and_named(run_gemx: RunGemx, g
     database.close()
 
 
+def test_an_output_that_is_gone_from_its_place_is_named(run_gemx: RunGemx, gemini: FakeGemini, flow: str) -> None:
+    batch(run_gemx, flow)
+    Path("o.jsonl").rename("moved.jsonl")
+    done = run_gemx("logs", "erase", "--subject", WHO)
+    assert f"left: {Path('o.jsonl').absolute()}: it is not there any more" in done.err
+
+
 def test_one_that_was_killed_between_rows_and_ledger_is_gone_on_with(
     run_gemx: RunGemx, gemini: FakeGemini, flow: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,6 +244,8 @@ def test_a_run_under_way_and_a_damaged_ledger_are_named(run_gemx: RunGemx, gemin
         done = run_gemx("logs", "erase", "--subject", WHO)
     assert f"left: the run {run_id}: it is under way" in done.err
     assert "left: the run quebrado-1: " in done.err
+    # Somebody's text may still be there: cron must see it.
+    assert done.code == 11
     assert run_gemx("logs", "erase", "--subject", WHO, "--json").json["data"]["items"] == 2
 
 

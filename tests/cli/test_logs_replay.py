@@ -122,6 +122,28 @@ def test_the_guard_of_automations_holds(run_gemx: RunGemx, fake_gemini: FakeGemi
     assert (last_record()["kind"], last_record()["command"]) == ("refusal", "logs replay")
 
 
+def test_the_replay_of_an_automation_is_one_of_it(run_gemx: RunGemx, fake_gemini: FakeGemini) -> None:
+    run_gemx("auto", "run", "sepse_bundle", "-m", "extractive", *PATIENT)
+    fake_gemini.answer = history.get(newest()).reply
+    run_gemx("logs", "replay", newest(), "-m", MODEL)
+    again = history.get(newest())
+    assert (again.command, again.automation, again.conversation) == ("logs replay", "sepse_bundle", None)
+    # Nobody said that the patient's text may go to the cloud.
+    run_gemx("logs", "replay", again.run_id)
+    run_gemx("gen", "--cid", again.run_id, "e agora?", "-m", MODEL)
+    assert len(fake_gemini.requests) == 1
+    assert run_gemx("auto", "note", again.run_id).code == 4
+
+
+def test_what_was_masked_is_masked_again(run_gemx: RunGemx, fake_gemini: FakeGemini) -> None:
+    run_gemx("gen", "CPF 529.982.247-25: resuma", "-m", MODEL, "--guard", "mask")
+    for flags in ([], ["--guard", "warn"]):
+        assert run_gemx("logs", "replay", newest(), "-m", OTHER, *flags).code == 0
+    assert len(fake_gemini.requests) == 3
+    assert not [each for each in fake_gemini.requests if "529.982.247-25" in json.dumps(each.body)]
+    assert run_gemx("logs", "replay", newest(), "-m", OTHER, "--guard", "block").code == 10
+
+
 def test_what_cannot_be_asked_again(run_gemx: RunGemx, fake_gemini: FakeGemini, workdir: Path) -> None:
     assert run_gemx("logs", "replay", "nowhere", "-m", MODEL).code == 3
     Path("answer.json").write_text("{}")

@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
+import made_plugins
 from conftest import RunGemx
-from gemx.cli import form, menu, menu_flows, menu_kb, menu_kept, menu_record, menu_run, picker, questions
+from gemx.cli import form, menu, menu_flows, menu_kb, menu_kept, menu_models, menu_record, menu_run, picker, questions
 from gemx.cli.form import Field, Reading
 from gemx.cli.menu_form import Form
 from gemx.cli.questions import Back
@@ -146,7 +147,10 @@ def test_an_automation_from_the_first_menu_to_the_plan(
         terminal.wait_for("Idade (de 18 a 120 anos)")
         terminal.type("700")
         terminal.wait_for("700 está fora do possível; aceito de 18 a 120 anos")
-        terminal.send("Enter", "C-u")
+        # Ctrl-Z suspends, where a shell waits for that, and is no text
+        terminal.send("Enter", "C-z", "0")
+        terminal.wait_for("): 7000")
+        terminal.send("C-u")
         answer(terminal, "Idade", "64")
         enter(terminal, "feminino")
         terminal.wait_for("Sexo: feminino")
@@ -243,6 +247,37 @@ def test_an_example_is_loaded_and_a_value_of_it_changed_or_taken_away(opened: Op
     assert line[6:] == ["-i", "peso=80", "-i", "alergias=desconhecido", "-m", "extractive"]
     patient = json.dumps(kept(run_gemx)[0]["data"], ensure_ascii=False)
     assert "80 kg" in patient
+
+
+@skip_without_tmux
+def test_a_file_that_changed_is_shown_again_before_it_runs(opened: Open, run_gemx: RunGemx, workdir: Path) -> None:
+    one, another = ({"idade": age, "sexo": "M", "peso": 70, "pas": 82, "pad": 44} for age in (64, 30))
+    (workdir / "-").write_text(json.dumps(one))
+    with opened() as terminal:
+        enter(terminal, "Automações clínicas")
+        search(terminal, "Automação", "sepse", "sepse_bundle")
+        enter(terminal, "Carregar de um arquivo")
+        terminal.wait_for("Arquivo do paciente")
+        terminal.type("-")  # a file of this name, not standard input
+        terminal.send("Enter")
+        enter(terminal, "Peso: 70 kg")
+        terminal.wait_for("em g): 70")
+        terminal.send("C-u")
+        answer(terminal, "Peso", "80")
+        enter(terminal, "Executar…")
+        terminal.wait_for("Executar?")
+        (workdir / "-").write_text(json.dumps(another))
+        enter(terminal, "Executar agora")
+        terminal.wait_for("mudou depois de lido; nada foi executado")
+        assert kept(run_gemx) == []
+        terminal.wait_for("· Idade: 30 anos")
+        # what was typed was typed for somebody else
+        terminal.wait_for("· Peso: 70 kg")
+        enter(terminal, "Executar…")
+        enter(terminal, "Executar agora")
+        terminal.wait_for(AGAIN)
+        assert commands(terminal, "gemx auto run")[-1] == "gemx auto run sepse_bundle --input ./-"
+    assert len(kept(run_gemx)) == 1
 
 
 @skip_without_tmux
@@ -365,6 +400,7 @@ def test_a_failure_is_named_and_leads_back(opened: Open) -> None:
         enter(terminal, "Modelo padrão")
         search(terminal, "Modelo", "3.8-flash", "gemini:gemini-3.8-flash")
         enter(terminal, "Executar…")
+        terminal.wait_for("a pergunta e os anexos sairão desta máquina")
         enter(terminal, "Executar agora")
         assert "Terminou com código 5: o modelo recusou" in terminal.wait_for(AGAIN)
         assert "gemx gen 'Oi\ntudo bem?' -m gemini:gemini-3.8-flash" in terminal.screen()
@@ -380,6 +416,22 @@ def test_a_file_with_errors_is_shown_and_leads_back(opened: Open, workdir: Path)
         enter(terminal, "Automações clínicas")
         search(terminal, "Automação", "quebrada", "(arquivo com erro")
         assert "quebrada.yaml" in terminal.wait_for(AGAIN)
+        terminal.send("Enter")
+        terminal.wait_for(TOP)
+
+
+@skip_without_tmux
+def test_a_calculator_of_a_plugin_that_fails_leads_back(opened: Open, gemx_home: Path, tmp_path: Path) -> None:
+    code = made_plugins.CALCULATOR.format(id="dobro", body="raise LookupError('x')")
+    made_plugins.write(tmp_path / "packages", "gemx-made", {"calculators": {"dobro": "gemx_made:MADE"}}, code)
+    (gemx_home / "config").mkdir(parents=True)
+    (gemx_home / "config/config.json").write_text(json.dumps({"version": 1, "plugins": ["gemx-made"]}))
+    with opened(PYTHONPATH=str(tmp_path / "packages")) as terminal:
+        enter(terminal, "Calculadoras")
+        search(terminal, "Calculadora", "dobro", "Dobro")
+        answer(terminal, "Pressão média", "60")
+        enter(terminal, "Executar…")
+        assert "the plugin gemx-made failed" in terminal.wait_for(AGAIN)
         terminal.send("Enter")
         terminal.wait_for(TOP)
 
@@ -659,6 +711,14 @@ def test_a_form_knows_what_is_missing() -> None:
     asked = Field("Dado", "", read, required=True)
     filled = Form("Título", {"a": asked, "b": asked, "c": asked}, typed={"a": "1", "b": "x"})
     assert list(filled.missing) == ["b", "c"]
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_data_leave_this_machine_where_another_model_may_take_over(gemx_home: Path, allowed: bool) -> None:
+    config = {"version": 1, "fallback": ["gemini:gemini-3.8-flash"], "allow_cloud": allowed}
+    (gemx_home / "config").mkdir(parents=True)
+    (gemx_home / "config/config.json").write_text(json.dumps(config))
+    assert menu_models.leaves("extractive", clinical=True) is allowed
 
 
 @pytest.mark.parametrize("text", ["ação " * 40, "汉字" * 60, "linha\nnova\t\x1b[31m"])

@@ -15,7 +15,7 @@ from gemx.cli import tree
 
 ROOT = Path(__file__).parents[2]
 TERMINALS = ("questionary", "prompt_toolkit")
-HEAVY = ("google.genai", "llama_cpp", "llguidance", "numpy", *TERMINALS, "sqlite_utils", "httpx", "openai")
+HEAVY = ("google.genai", "llama_cpp", "llguidance", "numpy", *TERMINALS, "sqlite_utils", "httpx", "openai", "msgspec")
 PATIENT = [f"-i{pair}" for pair in ("idade=64", "sexo=M", "peso=70", "pas=82", "pad=44", "lactato=4,6")]
 RUN = ["auto", "run", "sepse_bundle", *PATIENT, "-m", "extractive"]
 VERIFY = ["auto", "verify", "answer.json", "--automation", "sepse_bundle", *PATIENT]
@@ -50,6 +50,7 @@ COMMANDS = {
     "gen without history": (["gen", "-m", "extractive", "pergunta", "--no-history"], ("rich", "jsonschema", "jinja2")),
     "chat without a terminal": (["chat"], ("rich", "yaml", "jinja2", "jsonschema", "sqlite3")),
     "history list": (["history", "list"], ("rich", "jsonschema", "jinja2")),
+    "stats help": (["stats", "--help"], ("yaml", "jinja2", "jsonschema")),
     "history help": (["history", "--help"], ("yaml", "jinja2", "jsonschema")),
 }
 KEEP_HISTORY = ("run", "run in JSON", "verify", "gen")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import os
 import signal
@@ -9,6 +10,7 @@ import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -186,6 +188,25 @@ def test_a_run_is_held_by_one_and_erased_by_none_meanwhile() -> None:
     assert not runs.is_running(RUN.run_id)
     runs.erase(RUN.run_id)
     assert list(path().parent.iterdir()) == []
+
+
+def test_who_only_asks_whether_it_is_held_keeps_no_batch_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = fcntl.flock
+
+    def asked_just_then(descriptor: int, how: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", taken)
+        raise BlockingIOError
+
+    monkeypatch.setattr(fcntl, "flock", asked_just_then)
+    with runs.held(RUN.run_id) as hold:
+        assert hold is not None
+
+
+def test_a_run_that_is_erased_meanwhile_is_none() -> None:
+    with opened(1):
+        path().with_name("erased.db").symlink_to("nowhere")
+        assert runs.known() == [RUN.run_id]
+        assert runs.older_than(timedelta(days=-1)) == [RUN.run_id]
 
 
 def test_a_lock_whose_file_was_erased_holds_nothing() -> None:

@@ -50,7 +50,7 @@ def test_an_empty_cell_is_absent_and_a_cell_may_have_lines(tmp_path: Path) -> No
 
 
 def test_each_bad_row_is_told_with_its_line_and_the_others_are_read(tmp_path: Path) -> None:
-    _, rows, _ = read(tmp_path / "p.csv", b'a,b\n1,2\n3\n4,5,6\n"x"y,7\n8,9,\n')
+    _, rows, _ = read(tmp_path / "p.csv", b'a;b\n1;2\n3\n4;5;6\n"x"y;7\n8;9;\n')
     assert [(row.line, row.problem is None) for row in rows] == [
         (2, True),
         (3, False),
@@ -60,6 +60,28 @@ def test_each_bad_row_is_told_with_its_line_and_the_others_are_read(tmp_path: Pa
     ]
     assert "tem 1 colunas, e o cabeçalho 2" in str(rows[1].problem)
     assert "aspas" in str(rows[3].problem)
+
+
+def test_a_decimal_comma_shifts_no_column(tmp_path: Path) -> None:
+    _, (shifted,), _ = read(tmp_path / "p.csv", b"id,lactato,creatinina\np1,4,6,\n")
+    assert "tem 4 colunas, e o cabeçalho 3" in str(shifted.problem)
+    _, (row,), _ = read(tmp_path / "p.csv", b"id,lactato,,\np1,4,,\n")
+    assert row == Row(2, {"id": "p1", "lactato": "4"})
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b'a;b;c\n1;x;"nega\n2;y;dipirona"\n3;z;w\n', "contém linhas inteiras; as linhas 2 a 3"),
+        (b'a;b;c\n1;x;"nega\n2;y;"dipirona"\n3;z;w\n', "depois de aspas fechadas; as linhas 2 a 3"),
+        (b'a;b;c\n1;"x;nega\n2";"y"\n3;z;w\n', None),
+        (b'a;b;c\n1;x;"nega; febre; tosse\ndor; vertigem; enjoo"\n3;z;w\n', None),
+    ],
+)
+def test_rows_that_stray_quotes_took_for_a_cell_are_told(tmp_path: Path, data: bytes, words: str | None) -> None:
+    _, (first, second), _ = read(tmp_path / "p.csv", data)
+    assert words in str(first.problem) if words else first.problem is None
+    assert (second.line, second.values["a"]) == (4, "3")
 
 
 @pytest.mark.parametrize(

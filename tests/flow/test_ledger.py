@@ -70,6 +70,13 @@ def test_items_come_in_pages_with_what_was_done_of_them() -> None:
         assert [item.key for item in ledger.open_items(second.number, 10)] == ["key-3", "key-4", "key-5"]
 
 
+def test_a_step_that_the_flow_went_on_after_is_still_one_that_failed() -> None:
+    with opened(1) as ledger:
+        ledger.commit([Kept("key-1", step(failure=FAILURE))])
+        (item,) = ledger.open_items(0, 1)
+        assert item.done == (step(failure=FAILURE),)
+
+
 def test_what_the_steps_gave_is_dropped_with_the_end_of_the_item_unless_it_failed() -> None:
     with opened(2) as ledger:
         for key, record in (("key-1", ItemRecord("done", {})), ("key-2", ItemRecord("failed", failure=FAILURE))):

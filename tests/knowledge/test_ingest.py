@@ -56,14 +56,25 @@ def test_every_kind_of_document_is_found_at_its_place(base: Base, folder: Path) 
     assert knowledge.search("default", "corrente").hits[0].heading == "Ventilação"
 
 
+def test_a_device_is_no_document(base: Base) -> None:
+    with pytest.raises(InputError, match="no document"):
+        ingest.add(base, [Path(os.devnull)])
+
+
 def test_no_folder_is_too_deep(base: Base, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     for _ in range(1100):
         Path("a").mkdir()
         os.chdir("a")
     Path("x.md").write_text(MARKDOWN)
-    os.chdir(folder)
-    assert len(ingest.add(base, [folder]).added) == 4
+    try:
+        assert len(ingest.add(base, [folder]).added) == 4
+    finally:
+        # So deep a folder pytest could not remove.
+        Path("x.md").unlink()
+        for _ in range(1100):
+            os.chdir("..")
+            Path("a").rmdir()
 
 
 def test_a_docx_is_found_under_its_heading(base: Base, tmp_path: Path) -> None:

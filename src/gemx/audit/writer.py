@@ -176,9 +176,9 @@ def _last_lines(path: Path) -> Iterator[bytes]:
 def _seq(line: bytes) -> int | None:
     try:
         seq = json.loads(line)["seq"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    return seq if isinstance(seq, int) else None
+    return seq if type(seq) is int else None
 
 
 def _open(path: Path) -> int:

@@ -61,9 +61,15 @@ def note(
     output.begin("auto note", as_json=as_json)
     from gemx import history
     from gemx.automation import view
+    from gemx.errors import InputError
 
     auto_result.refuse_idle(format, out, as_json=as_json)
     entry = history.get(run_id)
+    if not entry.page:
+        raise InputError(
+            f"the run {entry.run_id} of gemx {entry.command} has no note: only what an automation verified has one",
+            hint="gemx history show prints what it answered",
+        )
     if as_json:
         output.as_json({"run_id": entry.run_id, "time": entry.time, "note": entry.page})
         return

@@ -88,6 +88,8 @@ def _template(session: Session, given: str) -> None:
 
 
 def _save(session: Session, name: str) -> None:
+    import os
+
     from gemx import places
 
     if not name:
@@ -95,7 +97,7 @@ def _save(session: Session, name: str) -> None:
     if session.thread is None:
         raise UsageError("there is nothing to save: the conversation has no turn yet")
     path = places.user_path(name)
-    if path.exists():
+    if os.path.lexists(path):
         raise StorageError(f"{name} is there already, and is not replaced", hint="give another name")
     output.write_file(path, chat_text.markdown(session.thread))
     output.result(f"saved: {path} ({chat_text.turns(session)})")

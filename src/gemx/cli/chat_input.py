@@ -5,10 +5,7 @@ Imported by a chat that runs, and by nothing else. Keeps nothing on disk.
 
 from __future__ import annotations
 
-import asyncio
-import signal
-from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import get_app
@@ -18,11 +15,8 @@ from prompt_toolkit.filters import Condition, is_searching
 from prompt_toolkit.history import InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 
-from gemx.cli import chat_completion
-from gemx.errors import StoppedError
+from gemx.cli import chat_completion, questions
 from gemx.sanitize import printable
-
-_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
 class Line:
@@ -39,6 +33,7 @@ class Line:
             completer=_Offered(commands),
             complete_while_typing=False,
             key_bindings=_keys(),
+            enable_suspend=True,
             bottom_toolbar=lambda: printable(status(get_app().output.get_size().columns)),
         )
 
@@ -52,31 +47,8 @@ class Line:
 
         Raises KeyboardInterrupt at Ctrl-C, EOFError at Ctrl-D in an empty line, StoppedError.
         """
-        with _handlers_restored():
-            return self._prompt.prompt(default=offered, pre_run=self._stop_at_signals)
-
-    def _stop_at_signals(self) -> None:
-        # The handlers of before raise, which an event loop takes for the failure of whatever it is at.
-        loop = asyncio.get_running_loop()
-        for number in _SIGNALS:
-            loop.add_signal_handler(number, _stop, number)
-
-
-def _stop(number: int) -> None:
-    app = get_app()
-    if not app.is_done:
-        app.exit(exception=StoppedError("terminated", 128 + number))
-
-
-@contextmanager
-def _handlers_restored() -> Generator[None]:
-    """An event loop that ends puts the system's own handlers in the place of those of before."""
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        with questions.handlers_restored():
+            return self._prompt.prompt(default=offered, pre_run=lambda: questions.stop_at_signals(self._prompt.app))
 
 
 class _Offered(Completer):

@@ -6,6 +6,7 @@ Reads the names of files alone: the answer is waited for at every key, and what 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
@@ -17,6 +18,8 @@ from gemx.errors import GemxError
 
 _PROVIDERS = ("gemini:", "gguf:", "openai:", "extractive")
 _SUFFIXES = (".yaml", ".yml")
+# zsh evaluates what it is given, and bash puts it into the line as it is: a name must mean nothing to a shell.
+_PLAIN = re.compile(r"[\w:./@%+=,-]+")
 # What automations share, and the frames of prompts.
 _NOT_OFFERED = {"automations": ("inputs", "rules", "vocabulary"), "templates": ("automacao", "pergunta")}
 
@@ -71,6 +74,16 @@ def models(incomplete: str) -> list[str]:
     return _beginning(incomplete, found)
 
 
+def local_models(incomplete: str) -> list[str]:
+    """Installed models."""
+    return _beginning(incomplete, _installed())
+
+
+def catalog(incomplete: str) -> list[str]:
+    """The models of the catalog, and the installed ones."""
+    return _beginning(incomplete, [*_of_catalog(), *_installed()])
+
+
 def automations(incomplete: str) -> list[str]:
     """Automations of the current folder, of the user and of gemx."""
     return _beginning(incomplete, _named("automations", Path("automations")))
@@ -113,7 +126,7 @@ def flow_runs(incomplete: str) -> list[str]:
 
 def owners(incomplete: str) -> list[str]:
     """Whose key can be set."""
-    return _beginning(incomplete, ["gemini", *_endpoints()])
+    return _beginning(incomplete, ["gemini", "huggingface", *_endpoints()])
 
 
 def _named(kind: Literal["automations", "templates", "flows", "profiles"], *nearer: Path) -> Iterator[str]:
@@ -150,6 +163,16 @@ def _installed() -> list[str]:
         return []
 
 
+def _of_catalog() -> list[str]:
+    """The names of the catalog: the keys at the second level, read without the YAML reader, which takes long."""
+    import re
+
+    from gemx import places
+
+    text = (places.shipped("models") / "catalog.yaml").read_text(encoding="utf-8")
+    return re.findall(r"^  ([a-z0-9][a-z0-9.-]*):$", text, re.MULTILINE)
+
+
 def _endpoints() -> list[str]:
     import json
 
@@ -164,4 +187,4 @@ def _endpoints() -> list[str]:
 
 
 def _beginning(incomplete: str, names: Iterator[str] | list[str]) -> list[str]:
-    return sorted({name for name in names if name.startswith(incomplete)})
+    return sorted({name for name in names if name.startswith(incomplete) and _PLAIN.fullmatch(name)})

@@ -35,7 +35,9 @@ def set_key(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="NAME", help="gemini, or the name of an endpoint of config.json.", autocompletion=completion.owners
+            metavar="NAME",
+            help="gemini, huggingface, or the name of an endpoint of config.json.",
+            autocompletion=completion.owners,
         ),
     ],
     in_file: Annotated[
@@ -78,12 +80,14 @@ def _owner(name: str) -> Owner:
     loaded = settings.Settings(settings.load_config(places.config_file()), None, None)
     if name == keys.GEMINI:
         return keys.of_gemini(loaded)
-    known = [keys.GEMINI, *loaded.config.endpoints]
+    if name == keys.HUGGINGFACE:
+        return keys.of_hub(loaded)
+    known = [keys.GEMINI, keys.HUGGINGFACE, *loaded.config.endpoints]
     if name not in known:
         # The name is not quoted: it may be the key, typed in the wrong place.
         near = library.suggest(name, known)
         hint = f"names: {', '.join(known)}; endpoints are those of {places.config_file()}"
-        raise NotFoundError(f"that is neither gemini nor an endpoint{near}", hint=hint)
+        raise NotFoundError(f"that is neither gemini, huggingface nor an endpoint{near}", hint=hint)
     return keys.of_endpoint(name, loaded)
 
 

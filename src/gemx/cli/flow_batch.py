@@ -52,7 +52,7 @@ IfRunningOption = Annotated[
     Literal["skip", "wait", "fail"],
     typer.Option(
         "--if-running",
-        help="Where it is running already: end with 0, wait for its end, or end with 11.",
+        help="Where it is running already: end with 0 (11 where there is no --out), wait for its end, or end with 11.",
         rich_help_panel=_BATCH,
     ),
 ]
@@ -174,6 +174,9 @@ def start(plan: Plan, how: How, if_running: IfRunning, *, dry_run: bool, as_json
 
 def go_on(plan: Plan, run_id: str, how: How, if_running: IfRunning, *, as_json: bool) -> int:
     """Carry out what is open of a run, and say how it ended; returns the exit code."""
+    if if_running == "skip" and plan.out is None:
+        # Nobody else would print its rows, and of standard input nobody else has the items.
+        if_running = "fail"
     with flow_execution.held(run_id, if_running) as hold:
         if hold is None:
             if as_json:
@@ -195,11 +198,13 @@ def report(carried: Carried, *, as_json: bool) -> int:
 
 def check(plan: Plan, *, as_json: bool) -> None:
     """Refuse what makes no sense, or could not be delivered, before anything is read or paid for."""
-    from gemx import gateway
+    from gemx import gateway, places
     from gemx.flow import items
     from gemx.flow import output as rows
 
     gateway.check_flags(plan.model, plan.options, plan.fallback)
+    if plan.items and plan.out and places.is_same_file(Path(plan.items), Path(plan.out)):
+        raise UsageError("--out is the file of --items, which it would replace", hint="name another file")
     if plan.out is None:
         if as_json:
             raise UsageError("--json prints how the batch ended: the rows need --out FILE", hint="or leave --json out")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 from gemx.cli import flow_execution, flow_told, output
@@ -35,7 +34,7 @@ def _estimate(plan: Plan) -> Estimate:
     flow_execution.announce(loaded, context)
     read, identity = plans.reader(plan, loaded), plans.identity(loaded, context)
     path = runs.ledger(run_id)
-    with items.opened(plan.items or items.STDIN, sys.stdin.buffer) as found:
+    with items.opened(plan.items or items.STDIN, flow_execution.stdin()) as found:
         lines = batch.lines(found.rows, read, identity, names=plans.names_rows(loaded), subject=plans.subject_of(plan))
         if not path.exists():
             return estimate.estimate(lines, None, loaded, context)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import sys
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TextIO, cast
 
 from gemx.cli import output
 from gemx.cli.flow_progress import Shown
@@ -189,7 +190,7 @@ def _written_down(
         _refuse_changed(book, identity, run_id)
         return begin(None, plan)
     read = plans.reader(plan, loaded)
-    with items.opened(plan.items or items.STDIN, _stdin()) as found:
+    with items.opened(plan.items or items.STDIN, stdin()) as found:
         for note in found.notes:
             output.note(note)
         plan = replace(plan, delimiter=found.form.delimiter, marked=found.form.marked, csv=found.form.kind == "csv")
@@ -248,5 +249,7 @@ def _forget_empty(hold: Hold) -> None:
         runs.discard(hold)
 
 
-def _stdin() -> BinaryIO:
-    return cast("BinaryIO", sys.stdin.buffer)
+def stdin() -> BinaryIO:
+    """Standard input; a process that was started with it closed has an empty one."""
+    given = cast("TextIO | None", sys.stdin)
+    return io.BytesIO() if given is None else given.buffer

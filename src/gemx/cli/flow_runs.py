@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gemx.cli import completion, flow_batch, flow_execution, flow_run, flow_told, options, output
-from gemx.errors import NotFoundError, UsageError
+from gemx.errors import NotFoundError, StorageError, UsageError
 
 if TYPE_CHECKING:
     from gemx.flow.ledger import Ledger, Run
@@ -226,8 +226,12 @@ def _list(*, as_json: bool) -> None:
 
     rows: list[dict[str, Any]] = []
     for run_id in runs.known():
-        with contextlib.suppress(NotFoundError), _opened(run_id) as (ledger, run):
-            rows.append(_data(ledger, run))
+        try:
+            with contextlib.suppress(NotFoundError), _opened(run_id) as (ledger, run):
+                rows.append(_data(ledger, run))
+        except StorageError as exc:
+            # One that is damaged hides no other.
+            output.warning(f"gemx: {exc.message}")
     if as_json:
         output.as_json(rows)
         return

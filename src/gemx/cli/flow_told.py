@@ -42,10 +42,10 @@ def counted(counts: Counts) -> dict[str, Any]:
 
 
 def exit_code(carried: Carried) -> int:
-    """0 where every line has its answer, 7 where some failed, that of what stopped it otherwise."""
+    """0 where every line has its answer, 7 where some have none, that of what stopped it otherwise."""
     if carried.ending.stopped:
         return carried.ending.stopped.exit_code
-    return 7 if carried.counts.failed or carried.counts.refused else 0
+    return 0 if carried.counts.whole else 7
 
 
 def next_command(carried: Carried) -> str | None:

@@ -62,6 +62,7 @@ def _ledgers(done: _Done, whom: str, *, dry_run: bool) -> None:
     done.counts["items"] = sum(each.items for each in found)
     done.counts["rows"] = sum(each.rows for each in found)
     done.left += [what for each in found for what in each.left]
+    done.failure = next((each.failure for each in found if each.failure), done.failure)
 
 
 def _content(done: _Done, whom: str, *, dry_run: bool) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gemx.conversation import Thread
     from gemx.gateway import Policy, Reply, Request
     from gemx.history import Entry
+    from gemx.settings import Guard
 
 _COMMAND = "logs replay"
 _NAMES = ("model", "input_tokens", "output_tokens", "cost_usd", "seconds")
@@ -42,12 +43,14 @@ def replay(
     Of an automation the contract is verified again; its other checks need the patient's data, which is not kept.
     """
     output.begin(_COMMAND, as_json=as_json, quiet=quiet)
-    from gemx import conversation, gateway, history, settings
+    from gemx import gateway, history, settings
+    from gemx.gateway import guard as levels
 
     flags = door.Flags(model, option, fallback, guard, network, local_only, max_cost, timeout, tries)
     flags.check()
     resolved = settings.load(profile)
     entry = history.get(run_id)
+    flags = replace(flags, guard=levels.strictest(guard, *_guards(entry.run_id)))
     request = _request(entry)
     # The rules of an automation hold for its text, whoever asks it.
     policy = flags.policy(resolved, request, clinical=entry.automation is not None)
@@ -60,7 +63,7 @@ def replay(
     }
     failures: list[GemxError] = [failure] if (failure := gen_answer.failure(reply)) else []
     if not no_history:
-        failures += keeping.keep(conversation.entry(request, reply, data), resolved.config.history.keep)
+        failures += keeping.keep(_entry(request, reply, data), resolved.config.history.keep)
     exit_code = failures[-1].exit_code if failures else 0
     compared = _compared(entry, request, reply)
     if as_json:
@@ -70,6 +73,29 @@ def replay(
     for each in failures:
         output.error(each)
     return exit_code
+
+
+def _guards(run_id: str) -> list[Guard]:
+    """Under which guards a run left this machine: the history has its text as it was before they masked it."""
+    from gemx.audit.find import Reader
+    from gemx.errors import NotFoundError
+    from gemx.gateway.guard import LEVELS
+
+    try:
+        found = [record.get("gemx.guard") for record in Reader().run(run_id)]
+    except NotFoundError:
+        return []
+    return [level for level in LEVELS if level in found]
+
+
+def _entry(request: Request, reply: Reply, data: Mapping[str, Any]) -> Entry:
+    """A replay as the history keeps it; one of an automation stays one, and is no turn that `gen` could go on with."""
+    from gemx import conversation
+
+    entry, about = conversation.entry(request, reply, data), request.origin
+    if about.automation is None:
+        return entry
+    return replace(entry, conversation=None, automation=about.automation, automation_version=about.automation_version)
 
 
 def _told(failures: Sequence[GemxError]) -> list[dict[str, Any]]:

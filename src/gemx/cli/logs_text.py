@@ -17,6 +17,7 @@ _TIME = 11
 _RUN = 30
 _WHAT = 12
 _OUTCOME = 16
+_LONGEST = 1e9
 # What stands in the heading of a record, or is for machines alone.
 _APART = ("v", "seq", "prev", "time", "kind", "run_id")
 _DEEDS = {"prune": "pruned", "erase": "erased"}
@@ -52,9 +53,9 @@ def outcome(record: Record) -> str:
 
 def page(record: Record, zone: tzinfo | None) -> str:
     """All that a record says, a line a field."""
-    heading = f"record {record['seq']}: {record['kind']}, {_moment(record, zone)}"
+    heading = _line(f"record {record['seq']}: {record['kind']}, {_moment(record, zone)}")
     said = [(name, value) for name, value in record.items() if name not in _APART and value is not None]
-    return "\n".join([heading, *(f"  {name}: {_value(value)}" for name, value in said)])
+    return "\n".join([heading, *(f"  {_line(name)}: {_value(value)}" for name, value in said)])
 
 
 def dollars(cost: float) -> str:
@@ -70,7 +71,8 @@ def _figures(record: Record) -> Iterator[str]:
         yield "+".join("?" if each is None else str(each) for each in tokens) + " tokens"
     if isinstance(cost := record.get("gemx.cost_usd"), (int, float)) and cost:
         yield f"{dollars(cost)} USD"
-    if isinstance(seconds := record.get("gemx.duration"), (int, float)):
+    # A number that only a foreign line has may be too large to be written.
+    if isinstance(seconds := record.get("gemx.duration"), (int, float)) and 0 <= seconds < _LONGEST:
         yield f"{seconds:.1f} s"
 
 
@@ -109,4 +111,9 @@ def _moment(record: Record, zone: tzinfo | None) -> str:
 def _value(value: Any) -> str:
     import json
 
-    return printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    return _line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+
+
+def _line(text: str) -> str:
+    """On one line: a field must not look like more of them."""
+    return printable(text).replace("\n", "\\n")

@@ -89,7 +89,7 @@ class _Draft:
             argv = self.argv()
             remarks = [*self._remarks(), *self._leaving()]
             try:
-                if menu_run.run_agreed(argv, [*self.form.lines(), self._model_title()], remarks):
+                if menu_run.run_agreed(argv, [*self.form.lines(), self._model_title()], remarks, self._is_as_read):
                     self._has_run = True
                     return
             except KeyboardInterrupt:
@@ -126,7 +126,21 @@ class _Draft:
         # Nor is the model of one patient that of the next: it may be in the cloud.
         self._file, self._model, self._has_run = None, menu_models.DEFAULT, False
 
+    def _is_as_read(self) -> bool:
+        """Whether the patient's file says what it said; one that says something else may be another patient's."""
+        if not self._file or self._read(self._file) == self.form.loaded:
+            return True
+        self._load(self._file)
+        output.warning("aviso: o arquivo do paciente mudou depois de lido; nada foi executado: confira os dados")
+        return False
+
     def _load(self, path: str) -> None:
+        loaded = self._read(path)
+        self._forget()
+        self._file = path
+        self.form.loaded.update(loaded)
+
+    def _read(self, path: str) -> dict[str, str]:
         from gemx.automation import patient_file
         from gemx.clinical import inputs
 
@@ -134,9 +148,7 @@ class _Draft:
         inputs.read_patient(raw, self._protocol.inputs)
         if automation not in (None, self._protocol.id):
             output.warning(f"aviso: o caso é de {automation}, não de {self._protocol.id}")
-        self._forget()
-        self._file = path
-        self.form.loaded.update({name: _text(value) for name, value in raw.items() if value is not None})
+        return {name: _text(value) for name, value in raw.items() if value is not None}
 
     def _problem(self, values: Mapping[str, str]) -> str | None:
         from gemx.clinical import inputs

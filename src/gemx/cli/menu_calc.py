@@ -34,12 +34,14 @@ def section() -> None:
 
 def _complete(calculator: Calculator) -> bool:
     """Fill in and run; whether it ran."""
+    from gemx.plugins import calculators
+
     fields = {each.name: _field(each) for each in calculator.parameters}
     filled = Form(
         calculator.title,
         fields,
         one_of=[*calculator.alternatives, *calculator.any_of],
-        check=lambda values: read_error(lambda: calculator.run(values)),
+        check=lambda values: read_error(lambda: calculators.run(calculator.id, values)),
     )
     while True:
         try:

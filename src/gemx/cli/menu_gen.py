@@ -84,12 +84,17 @@ class _Call:
             self._files.clear()
             return
         path = questions.path("Arquivo (texto, PDF, DOCX, HTML, imagem ou áudio):", check=_file_problem)
-        # a lone dash would be standard input
-        self._files.append(f"./{path}" if path == "-" else path)
+        self._files.append(path)
 
     def model_title(self) -> str:
         """The model that is asked, in a line."""
         return menu_models.chosen(self._model, clinical=False)
+
+    def leaving(self) -> list[str]:
+        """What is to be said where the question leaves this machine."""
+        if not menu_models.leaves(self._model, clinical=False):
+            return []
+        return ["a pergunta e os anexos sairão desta máquina, até o modelo"]
 
     def _choose_model(self) -> None:
         self._model = menu_models.choose(clinical=False)
@@ -105,7 +110,7 @@ def _complete(call: _Call) -> bool:
                 return False
             continue
         with suppress(KeyboardInterrupt):
-            if menu_run.run_agreed(call.argv(), [call.model_title()]):
+            if menu_run.run_agreed(call.argv(), [call.model_title()], call.leaving()):
                 return True
 
 

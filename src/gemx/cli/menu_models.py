@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from gemx.cli import menu_run, picker
@@ -55,15 +55,18 @@ def chosen(model: str, *, clinical: bool) -> str:
 
 
 def leaves(model: str, *, clinical: bool) -> bool:
-    """Whether what is asked may leave this machine."""
-    name = model or str(_route(clinical=clinical))
-    return name.partition(":")[0] not in (_EXTRACTIVE, "gguf")
+    """Whether what is asked may leave this machine, be it where another model takes over."""
+    return any(each.provider not in (_EXTRACTIVE, "gguf") for each in _routes(clinical=clinical, model=model))
 
 
 def _route(*, clinical: bool) -> Route:
+    return _routes(clinical=clinical)[0]
+
+
+def _routes(*, clinical: bool, model: str = DEFAULT) -> Sequence[Route]:
     from gemx import gateway, settings
 
-    return gateway.make(settings.load(), clinical=clinical).route
+    return gateway.make(settings.load(), model=model or None, clinical=clinical).routes
 
 
 def _items(default: str) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from gemx.cli import output, questions
 from gemx.errors import StoppedError
@@ -39,14 +39,22 @@ def written(argv: Sequence[str]) -> str:
     return " ".join(["gemx", *(_quoted(word) for word in argv)])
 
 
-def run_agreed(argv: Sequence[str], summary: Sequence[str] = (), remarks: Sequence[str] = ()) -> bool:
-    """Show all of a run, and run it where the user then agrees; whether it ran. Raises Back, StoppedError."""
+def run_agreed(
+    argv: Sequence[str],
+    summary: Sequence[str] = (),
+    remarks: Sequence[str] = (),
+    still: Callable[[], bool] = lambda: True,
+) -> bool:
+    """Show all of a run, and run it where the user then agrees; whether it ran. Raises Back, StoppedError.
+
+    `still` says, once they agreed, whether what was shown is still what would run.
+    """
     if summary:
         output.note("\n" + "; ".join(summary))
     output.note(f"\nComando equivalente:\n{written(argv)}")
     for remark in remarks:
         output.warning(f"aviso: {remark}")
-    if not questions.agreed("Executar?", "Executar agora"):
+    if not (questions.agreed("Executar?", "Executar agora") and still()):
         return False
     _run(argv)
     return True

@@ -110,14 +110,15 @@ def lines(message: str, default: str = "", *, check: Check) -> str:
 
 
 def path(message: str, *, check: Check) -> str:
-    """The path of a file; Tab completes it."""
+    """The path of a file, never `-` alone, which is standard input; Tab completes it."""
     import questionary
 
     below = "Tab completa o caminho; Esc volta"
     question = questionary.path(
         printable(message), validate=_verdict(check), qmark="", bottom_toolbar=lambda: _wrapped(below)
     )
-    return str(_answer(question))
+    answer = str(_answer(question))
+    return "./-" if answer == "-" else answer
 
 
 def pause(message: str) -> None:
@@ -178,19 +179,25 @@ def _answer(question: Question, more: KeyBindings | None = None) -> Any:
         event.app.erase_when_done = True
         event.app.exit(exception=Back)
 
+    # Left alone it would put itself into the text.
+    @keys.add("c-z")
+    def _(event: KeyPressEvent) -> None:
+        event.app.suspend_to_background()
+
     app: Application[Any] = question.application
     bindings = [each for each in (app.key_bindings, more, keys) if each is not None]
     app.key_bindings = merge_key_bindings(bindings)
     # A lone Esc is told from the beginning of a sequence by a wait; those of prompt_toolkit are long.
     app.ttimeoutlen, app.timeoutlen = _ESCAPE_SECONDS, _SEQUENCE_SECONDS
-    with _handlers_restored():
+    with handlers_restored():
         try:
-            return app.run(pre_run=lambda: _stop_at_signals(app))
+            return app.run(pre_run=lambda: stop_at_signals(app))
         except EOFError as exc:
             raise Back from exc
 
 
-def _stop_at_signals(app: Application[Any]) -> None:
+def stop_at_signals(app: Application[Any]) -> None:
+    """Let SIGTERM and SIGHUP end a question that is being asked, by StoppedError."""
     import asyncio
 
     # The handlers of before raise, which an event loop takes for the failure of whatever it is at.
@@ -204,7 +211,7 @@ def _stop_at_signals(app: Application[Any]) -> None:
 
 
 @contextmanager
-def _handlers_restored() -> Generator[None]:
+def handlers_restored() -> Generator[None]:
     """An event loop that ends puts the system's own handlers in the place of those of before."""
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     try:

@@ -14,12 +14,16 @@ from gemx.flow.plan import Plan
 
 @dataclass(frozen=True)
 class Erased:
-    """What was erased, or would be, of one run: items and rows of its output. `left` says what was not, and why."""
+    """What was erased, or would be, of one run: items and rows of its output. `left` says what was not, and why.
+
+    `failure` is why the run could not be looked into, or not erased from.
+    """
 
     run_id: str
     items: int = 0
     rows: int = 0
     left: tuple[str, ...] = ()
+    failure: GemxError | None = None
 
 
 def erase(subject: str, *, dry_run: bool = False) -> list[Erased]:
@@ -32,7 +36,7 @@ def erase(subject: str, *, dry_run: bool = False) -> list[Erased]:
         try:
             one = _of_run(run_id, subject, dry_run=dry_run)
         except GemxError as exc:
-            one = Erased(run_id, left=(f"the run {run_id}: {exc.message}",))
+            one = Erased(run_id, left=(f"the run {run_id}: {exc.message}",), failure=exc)
         if one.items or one.left:
             found.append(one)
     return found
@@ -41,7 +45,7 @@ def erase(subject: str, *, dry_run: bool = False) -> list[Erased]:
 def _of_run(run_id: str, subject: str, *, dry_run: bool) -> Erased:
     with runs.held(run_id) as hold:
         if hold is None:
-            return Erased(run_id, left=(f"the run {run_id}: it is under way; erase again when it has ended",))
+            raise StorageError("it is under way; erase again when it has ended")
         with ledger.opened(runs.ledger(run_id)) as book:
             return _of_ledger(book, run_id, subject, dry_run=dry_run)
 
@@ -68,7 +72,7 @@ def _of_output(
         return 0, (f"what {run_id} wrote to standard output",)
     path = Path(asked.out)
     if not path.exists():
-        return 0, ()
+        return 0, (f"{path}: it is not there any more; if it was moved, its rows are where it is now",)
     if asked.command == "flow run":
         return 0, (f"{path}: the result of {run_id}",)
     sheet = output.sheet_of(asked, run_id, asked.out)

@@ -159,25 +159,42 @@ def _delimiter(header: str) -> str:
 
 def _csv_rows(lines: Iterable[str], delimiter: str) -> Iterator[Row]:
     csv.field_size_limit(_MOST_CHARACTERS)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    taken: list[str] = []
+    reader = csv.reader(_noted(lines, taken), delimiter=delimiter, strict=True)
     header: list[str] | None = None
+    width = 0
     while True:
+        taken.clear()
         line = reader.line_num + 1
         try:
             cells = next(reader, None)
         except csv.Error as exc:
             if header is None or "unexpected end" in str(exc):
                 raise _broken(line, exc) from exc
-            yield Row(line, {}, f"não é uma linha de CSV: {_NAMES.get(str(exc), str(exc))}")
+            yield Row(line, {}, f"não é uma linha de CSV: {_NAMES.get(str(exc), str(exc))}{_joined(line, taken)}")
             continue
         if cells is None:
             return
         if not any(cell.strip() for cell in cells):
             continue
         if header is None:
-            header = _header(cells, line)
+            header, width = _header(cells, line), len(cells)
         else:
-            yield _csv_row(line, header, cells, delimiter)
+            _drop_empty(cells, len(header), width if delimiter == "," else len(cells))
+            problem = _problem(header, cells, taken, delimiter)
+            yield Row(line, {}, problem + _joined(line, taken)) if problem else _csv_row(line, header, cells)
+
+
+def _noted(lines: Iterable[str], taken: list[str]) -> Iterator[str]:
+    for line in lines:
+        taken.append(line)
+        yield line
+
+
+def _joined(line: int, taken: Sequence[str]) -> str:
+    """What tells of lines that became one row: nobody else says that those after the first are in it."""
+    last = line + len(taken) - 1
+    return f"; as linhas {line} a {last} foram lidas como uma só, por aspas que abrem e não fecham" if taken[1:] else ""
 
 
 _NAMES = {
@@ -207,11 +224,32 @@ def _header(cells: Sequence[str], line: int) -> list[str]:
     return names
 
 
-def _csv_row(line: int, header: Sequence[str], cells: Sequence[str], delimiter: str) -> Row:
-    given = list(cells)
-    while len(given) > len(header) and not given[-1].strip():
-        given.pop()
-    if len(given) != len(header):
-        problem = f"tem {len(given)} colunas, e o cabeçalho {len(header)}: confira aspas e separadores ({delimiter})"
-        return Row(line, {}, problem)
-    return Row(line, {name: cell.strip() for name, cell in zip(header, given, strict=True) if cell.strip()})
+def _drop_empty(cells: list[str], columns: int, most: int) -> None:
+    """Drop empty cells behind the last column, of a row of so many cells at most.
+
+    Between commas, one more than the header has may come of a decimal comma: 4,6 would be 4, and the next column 6.
+    """
+    while columns < len(cells) <= most and not cells[-1].strip():
+        cells.pop()
+
+
+def _problem(header: Sequence[str], cells: Sequence[str], taken: Sequence[str], delimiter: str) -> str | None:
+    if len(cells) != len(header):
+        return f"tem {len(cells)} colunas, e o cabeçalho {len(header)}: confira aspas e separadores ({delimiter})"
+    return "uma célula contém linhas inteiras" if _are_rows(taken, len(header), delimiter) else None
+
+
+def _are_rows(taken: Sequence[str], columns: int, delimiter: str) -> bool:
+    """Whether each of several lines has the form of a row: two stray quotes, and the rows between them were a cell.
+
+    In prose a comma has a space behind it.
+    """
+    return (
+        len(taken) > 1
+        and columns > 2
+        and all(each.count(delimiter) == columns - 1 and f"{delimiter} " not in each for each in taken)
+    )
+
+
+def _csv_row(line: int, header: Sequence[str], cells: Sequence[str]) -> Row:
+    return Row(line, {name: cell.strip() for name, cell in zip(header, cells, strict=True) if cell.strip()})

@@ -235,8 +235,12 @@ class Ledger:
         return bool(self._all("SELECT 1 FROM items WHERE key = ? AND status = 'done'", [key]))
 
     def _done(self, item: str) -> tuple[StepRecord, ...]:
-        rows = self._all("SELECT path, key, outputs, seconds FROM steps WHERE item_key = ? AND status = 'done'", [item])
-        return tuple(StepRecord(path, key, "done", _loaded(outputs), seconds=took) for path, key, outputs, took in rows)
+        query = "SELECT path, key, outputs, failure, seconds FROM steps WHERE item_key = ? AND status = 'done'"
+        # With its failure: where the flow went on after one, it must not look like none later.
+        return tuple(
+            StepRecord(path, key, "done", _loaded(outputs), _failure(failure), seconds=took)
+            for path, key, outputs, failure, took in self._all(query, [item])
+        )
 
     def commit(self, entries: Iterable[Entry]) -> None:
         """Keep what is said, in one transaction. Raises StorageError; then nothing of it is kept."""

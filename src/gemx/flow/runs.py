@@ -21,6 +21,8 @@ from gemx.errors import InputError, NotFoundError, StorageError
 from gemx.library import suggest
 
 _MOST_NAMED = 10
+# Who only asks whether a run is held holds it for a moment: a batch that starts then must not take that for a run.
+_TRIES, _MOMENT = 5, 0.02
 _NAME = re.compile(r"[^a-z0-9_]+")
 
 
@@ -38,14 +40,22 @@ def ledger(run_id: str) -> Path:
 
 def known() -> list[str]:
     """The ids of all runs, the one that changed last at the end."""
-    found = [(path.stat().st_mtime, path.stem) for path in places.ledgers_dir().glob("*.db")]
-    return [run_id for _, run_id in sorted(found)]
+    return [run_id for _, run_id in _dated()]
+
+
+def _dated() -> list[tuple[float, str]]:
+    """When each run changed last, oldest first; one that is erased meanwhile is none."""
+    found: list[tuple[float, str]] = []
+    for path in places.ledgers_dir().glob("*.db"):
+        with contextlib.suppress(FileNotFoundError):
+            found.append((path.stat().st_mtime, path.stem))
+    return sorted(found)
 
 
 def older_than(age: timedelta) -> list[str]:
     """The runs that nothing changed of for so long."""
     before = (datetime.now(UTC) - age).timestamp()
-    return [run_id for run_id in known() if ledger(run_id).stat().st_mtime < before]
+    return [run_id for changed, run_id in _dated() if changed < before]
 
 
 def resolve(text: str) -> str:
@@ -145,18 +155,20 @@ def _locked(run_id: str) -> int | None:
     """The descriptor of the run's lock, to be closed; None where another process has it."""
     places.ensure_private_dir(places.ledgers_dir())
     path = _lock(run_id)
+    tries = 0
     try:
-        while True:
+        while tries < _TRIES:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, places.FILE_MODE)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if _is(path, descriptor):
                     return descriptor
             except BlockingIOError:
-                os.close(descriptor)
-                return None
-            # Whoever held it erased the run: that file is no lock any more.
+                tries += 1
+                time.sleep(_MOMENT)
+            # Held, or erased by whoever held it: that file is no lock any more.
             os.close(descriptor)
+        return None
     except OSError as exc:
         raise StorageError(f"cannot lock {path}: {exc.strerror}", hint="set GEMX_HOME elsewhere") from exc
 

@@ -77,11 +77,12 @@ def level_of(settings: Settings, flag: Guard | None, *, clinical: bool, reach: R
     if reach == "machine":
         return "off"
     profile = settings.profile.guard if settings.profile else None
-    asked = _strictest(flag, profile, settings.config.guard) or DEFAULT
-    return (_strictest(asked, settings.config.automations.guard) or asked) if clinical and reach == "any" else asked
+    asked = strictest(flag, profile, settings.config.guard) or DEFAULT
+    return (strictest(asked, settings.config.automations.guard) or asked) if clinical and reach == "any" else asked
 
 
-def _strictest(*levels: Guard | None) -> Guard | None:
+def strictest(*levels: Guard | None) -> Guard | None:
+    """The strictest of levels; None where none is one."""
     return next((level for level in reversed(LEVELS) if level in levels), None)
 
 

@@ -124,20 +124,34 @@ def _known(base: Base) -> dict[str, Document]:
 
 
 def _candidates(root: Path, outcome: Outcome) -> Iterator[_Candidate]:
-    if not root.is_dir():
+    if root.is_file():
         yield _Candidate(root, root.name)
+    if not root.is_dir():
+        # A pipe or a device would be read for ever.
         return
     for path in _files(root, outcome):
         yield _Candidate(path, str(path.relative_to(root)))
 
 
 def _files(folder: Path, outcome: Outcome) -> Iterator[Path]:
-    """The documents in a folder and below, in order; what is hidden is none."""
+    """The documents in a folder and below, in order, however deep; what is hidden is none."""
+    waiting = [(folder, True)]
+    while waiting:
+        path, is_folder = waiting.pop()
+        if is_folder:
+            waiting += reversed(_inside(path, outcome))
+        else:
+            yield path
+
+
+def _inside(folder: Path, outcome: Outcome) -> list[tuple[Path, bool]]:
+    """The folders and documents of one folder, in order; True marks a folder."""
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as exc:
         outcome.unread.append((str(folder), f"cannot be read: {exc.strerror}"))
-        return
+        return []
+    found: list[tuple[Path, bool]] = []
     for entry in entries:
         suffix = Path(entry.name).suffix.lower()
         if entry.name.startswith("."):
@@ -145,11 +159,12 @@ def _files(folder: Path, outcome: Outcome) -> Iterator[Path]:
         elif entry.is_symlink():
             outcome.passed["link"] += 1
         elif entry.is_dir():
-            yield from _files(Path(entry.path), outcome)
+            found.append((Path(entry.path), True))
         elif not entry.is_file() or suffix not in SUFFIXES:
             outcome.passed[suffix or "no suffix"] += 1
         else:
-            yield Path(entry.path)
+            found.append((Path(entry.path), False))
+    return found
 
 
 def _bring(base: Base, candidate: _Candidate, held: Document | None, outcome: Outcome, *, trusting: bool) -> None:
