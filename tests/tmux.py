@@ -75,9 +75,9 @@ class Terminal:
         """Make the terminal another size."""
         self._tmux("resize-window", "-x", str(columns), "-y", str(rows))
 
-    def wait_for(self, text: str, seconds: float = 30) -> str:
-        """Wait until a text is on the screen, and return the screen. Fails the test where it does not come."""
-        return self._waited(lambda screen: text in screen, f"{text!r} is not on the screen", seconds)
+    def wait_for(self, text: str, seconds: float = 30, *, times: int = 1) -> str:
+        """Wait until a text is on the screen, so many times, and return the screen. Fails the test otherwise."""
+        return self._waited(lambda screen: screen.count(text) >= times, f"{text!r} is not on the screen", seconds)
 
     def wait_gone(self, text: str, seconds: float = 30) -> str:
         """Wait until a text is no longer on the screen, and return the screen."""

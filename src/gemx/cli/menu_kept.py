@@ -100,7 +100,7 @@ def _act(title: str, actions: Mapping[str, str], operand: str) -> bool:
 
 def _agreed(argv: Sequence[str]) -> bool:
     try:
-        return menu_run.run_agreed(argv)
+        return menu_run.run_agreed(argv, for_good=argv[:2] == ["history", "remove"])
     except KeyboardInterrupt:
         return False
 

@@ -44,17 +44,18 @@ def run_agreed(
     summary: Sequence[str] = (),
     remarks: Sequence[str] = (),
     still: Callable[[], bool] = lambda: True,
+    for_good: bool = False,
 ) -> bool:
     """Show all of a run, and run it where the user then agrees; whether it ran. Raises Back, StoppedError.
 
-    `still` says, once they agreed, whether what was shown is still what would run.
+    `still` says, once they agreed, whether what was shown is still what would run; `for_good`, that it cannot be undone.
     """
     if summary:
         output.note("\n" + "; ".join(summary))
     output.note(f"\nComando equivalente:\n{written(argv)}")
     for remark in remarks:
         output.warning(f"aviso: {remark}")
-    if not (questions.agreed("Executar?", "Executar agora") and still()):
+    if not (questions.agreed("Executar?", "Executar agora", for_good=for_good) and still()):
         return False
     _run(argv)
     return True

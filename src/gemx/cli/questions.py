@@ -59,9 +59,10 @@ def choose(message: str, choices: Sequence[Choice], default: str | None = None) 
     return str(_answer(question))
 
 
-def agreed(message: str, yes: str, no: str = "Voltar") -> bool:
-    """Whether the user says yes."""
-    return choose(message, [Choice("sim", yes), Choice("não", no)]) == "sim"
+def agreed(message: str, yes: str, no: str = "Voltar", *, for_good: bool = False) -> bool:
+    """Whether the user says yes; to what cannot be undone, not by Enter alone."""
+    choices = [Choice("sim", yes), Choice("não", no)]
+    return choose(message, choices[::-1] if for_good else choices) == "sim"
 
 
 def line(message: str, default: str = "", *, check: Check, below: Callable[[str], str]) -> str:
