@@ -11,6 +11,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -469,6 +470,27 @@ def test_a_second_interrupt_gives_up_the_calls_under_way(
     assert (counts["done"], counts["failed"], counts["pending"]) == (0, 0, 9)
 
 
+@pytest.mark.parametrize("at_once", [1, 3, 8])
+def test_no_more_calls_at_once_than_were_allowed(
+    flow: str, run_gemx: RunGemx, fake_gemini: FakeGemini, workdir: Path, at_once: int
+) -> None:
+    lock, seen = threading.Lock(), [0, 0]
+
+    def answer(request: Recorded) -> str:
+        with lock:
+            seen[0] += 1
+            seen[1] = max(seen)
+        time.sleep(0.1)
+        with lock:
+            seen[0] -= 1
+        return "ok"
+
+    fake_gemini.answer = answer
+    argv = ("flow", "batch", flow, "--items", items(Path("p.csv"), 4 * at_once), "--out", "o.jsonl")
+    assert run_gemx(*argv, "--concurrency", str(at_once)).code == 0
+    assert seen == [0, at_once]
+
+
 def killed_rounds(
     count: int, rounds: int, concurrency: int, fake: FakeGemini, home: Path, wait: Callable[[int], float]
 ) -> None:
@@ -497,7 +519,8 @@ def killed_rounds(
     whole = [request for request in fake.requests if request.body]
     calls = len(whole)
     assert {case(request) for request in whole} == set(range(count))
-    assert count <= calls <= count + kills * concurrency
+    # a quarter more items than calls are under way
+    assert count <= calls <= count + kills * (concurrency + concurrency // 4)
     database = sqlite3.connect(runs.ledger(found[0]["run_id"]))
     assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     costs = [Decimal(cost) for (cost,) in database.execute("SELECT cost FROM calls")]

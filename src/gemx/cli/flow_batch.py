@@ -41,7 +41,7 @@ Concurrency = Annotated[
         metavar="N",
         min=1,
         max=1000,
-        help="Items at once: the fewest that this, the flow and config.json say; 8 where none does.",
+        help="Calls at once: the fewest that this, the flow and config.json say; 8 where none does.",
         rich_help_panel=_BATCH,
     ),
 ]

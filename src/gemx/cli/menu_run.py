@@ -48,7 +48,7 @@ def run_agreed(
 ) -> bool:
     """Show all of a run, and run it where the user then agrees; whether it ran. Raises Back, StoppedError.
 
-    `still` says, once they agreed, whether what was shown is still what would run; `for_good`, that it cannot be undone.
+    `still` says, once they agreed, whether what was shown is still what would run; `for_good`, that nothing undoes it.
     """
     if summary:
         output.note("\n" + "; ".join(summary))
