@@ -37,8 +37,8 @@ def _rows(
         if "properties" in inner:
             yield from _rows(schema, inner, f"{above}{name}.")
         elif isinstance(inner.get("additionalProperties"), dict) and "$ref" in inner["additionalProperties"]:
-            own = "gemini" if "propertyNames" in inner else "NAME"
-            yield from _rows(schema, _resolved(schema, inner["additionalProperties"]), f"{above}{name}.{own}.")
+            for own in inner.get("propertyNames", {}).get("enum", ["NAME"]):
+                yield from _rows(schema, _resolved(schema, inner["additionalProperties"]), f"{above}{name}.{own}.")
         elif (above, name) not in {("", "version"), ("", "gemx")}:
             yield f"{above}{name}", field, inner
 

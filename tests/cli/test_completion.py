@@ -74,7 +74,9 @@ def test_models_are_those_that_are_there(ask: Ask, gemx_home: Path) -> None:
     endpoints = {"endpoints": {"uti": {"base_url": "http://127.0.0.1:1/v1"}}}
     (gemx_home / "config/config.json").write_text(json.dumps(endpoints))
     assert ask("gen", "-m", "")[2:] == ["gguf:", "gguf:llama", "openai:", "openai:uti"]
-    assert ask("config", "set-key", "") == ["gemini", "uti"]
+    assert ask("config", "set-key", "") == ["gemini", "huggingface", "uti"]
+    assert ask("models", "use", "") == ["llama"]
+    assert ask("models", "install", "medgemma-4") == ["medgemma-4b"]
 
 
 @pytest.mark.parametrize(

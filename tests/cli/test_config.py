@@ -97,7 +97,7 @@ def test_an_endpoints_key(run_gemx: RunGemx, gemx_home: Path) -> None:
     near = run_gemx("config", "set-key", "utti", stdin=SECRET)
     assert near.code == 3
     assert "did you mean 'uti'?" in near.err
-    assert "names: gemini, uti" in near.err
+    assert "names: gemini, huggingface, uti" in near.err
 
 
 @pytest.mark.parametrize("more", [(), ("--remove",)])

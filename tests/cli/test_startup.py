@@ -51,6 +51,7 @@ COMMANDS = {
     "chat without a terminal": (["chat"], ("rich", "yaml", "jinja2", "jsonschema", "sqlite3")),
     "history list": (["history", "list"], ("rich", "jsonschema", "jinja2")),
     "stats help": (["stats", "--help"], ("yaml", "jinja2", "jsonschema")),
+    "models list": (["models", "list"], ("rich", "jsonschema", "jinja2")),
     "history help": (["history", "--help"], ("yaml", "jinja2", "jsonschema")),
 }
 KEEP_HISTORY = ("run", "run in JSON", "verify", "gen")

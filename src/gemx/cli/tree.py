@@ -20,6 +20,7 @@ SUMMARIES = {
     "calc": "Clinical calculators: list, show, run.",
     "flow": "Flows: steps that depend on each other, run once or over many items.",
     "kb": "Knowledge bases: add documents, search them, ask them with citations; show, remove, rebuild.",
+    "models": "Local models: list, show, search, install, add, remove, use, verify.",
     "config": "Settings of config.json: read, change, edit, check; and API keys.",
     "profiles": "Profiles: model, options, system instruction, language, guard.",
     "templates": "Templates: named prompts with variables, for gemx gen -t.",

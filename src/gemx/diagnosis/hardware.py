@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gemx import places, processes
 from gemx.diagnosis.check import Case, Check, fail, ok, warn
+from gemx.errors import GemxError
 from gemx.models import registry
 
 _SECONDS = 10.0
@@ -19,14 +20,18 @@ _BUILD = "CMAKE_ARGS=\"-DGGML_CUDA=on\" pipx install --force 'gemx[local]'"
 
 def models(_: Case) -> Iterator[Check]:
     """The installed models."""
-    names = registry.installed()
+    names = registry.files()
     if not names:
         yield ok("models", f"none installed in {places.models_dir()}")
         return
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     yield ok("models", f"{len(names)} installed: {', '.join(names[:_SHOWN])}{more}")
     for name in names:
-        path = registry.path_of(name)
+        try:
+            path = registry.path_of(name)
+        except GemxError as exc:
+            yield fail("models", exc.message, exc.hint)
+            continue
         if problem := _damage(path):
             yield fail("models", f"{path}: {problem}", "download it again, or remove it")
 

@@ -1,1 +1,1 @@
-"""Local models: where they are installed and how they are found. Never calls a model."""
+"""Local models: a catalog, what is installed and whether it is whole, and how it comes here. Never calls a model."""
