@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gemx.cli import auto_batch, auto_reference, auto_run, auto_verify, options, output, validated
-from gemx.errors import InvalidFileError, NotFoundError, StorageError, UsageError
+from gemx.cli import auto_batch, auto_reference, auto_run, auto_verify, options, output, shelves, validated
+from gemx.errors import NotFoundError, StorageError, UsageError
 
 if TYPE_CHECKING:
     from gemx.automation.protocol import Protocol
-    from gemx.library import Found
 
 app = typer.Typer(
     no_args_is_help=True, help="Clinical automations: run and verify; list, show, validate, new; drugs, rules, notes."
@@ -33,30 +32,16 @@ def list_(as_json: options.AsJson = False) -> None:
     from gemx import library
     from gemx.automation.schema import HEADER, Automation
 
-    rows: list[dict[str, Any]] = []
-    for found in library.listing("automations"):
-        try:
-            automation, _ = library.load(found.path, Automation, HEADER)
-        except (InvalidFileError, StorageError):
-            rows.append(
-                {"name": found.name, "title": f"INVALID: see gemx auto validate {found.name}", "from": _origin(found)}
-            )
-            continue
-        title, version = automation.title or found.name, automation.version
-        rows.append({"name": found.name, "title": title, "version": version, "from": _origin(found)})
-    if as_json:
-        output.as_json(rows)
-        return
-    width = max((len(row["name"]) for row in rows), default=0)
-    for row in rows:
-        where = "" if row["from"] == "gemx" else f"  ({row['from']})"
-        output.result(f"{row['name']:<{width}}  {row.get('version', '?'):<7}  {row['title']}{where}")
+    shelves.show_list("automations", lambda path: library.load(path, Automation, HEADER)[0], "auto", as_json=as_json)
 
 
 @app.command()
-def show(name: options.Automation, as_json: options.AsJson = False) -> None:
+def show(name: options.Automation, path: shelves.PathAlone = False, as_json: options.AsJson = False) -> None:
     """Show an automation: its guideline, inputs with their ranges, calculators, drugs and passages."""
     output.begin("auto show", as_json=as_json)
+    if path and not as_json:
+        shelves.show_path("automations", name)
+        return
     from gemx.automation import protocol
 
     loaded = protocol.load(name)
@@ -128,10 +113,6 @@ def _path(name: str) -> Path:
             raise NotFoundError(f"no file {path}")
         return path
     return library.find("automations", name).path
-
-
-def _origin(found: Found) -> str:
-    return "gemx" if found.origin == "gemx" else str(found.path)
 
 
 def _described(loaded: Protocol) -> list[str]:

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gemx.cli import completion, flow_batch, flow_names, flow_run, flow_runs, options, output
-from gemx.errors import InvalidFileError, StorageError
+from gemx.cli import completion, flow_batch, flow_names, flow_run, flow_runs, options, output, shelves
+from gemx.errors import InvalidFileError
 
 if TYPE_CHECKING:
     from gemx.errors import Problem
     from gemx.flow.schema import Step
     from gemx.flow.shelf import Loaded
-    from gemx.library import Found
 
 app = typer.Typer(no_args_is_help=True, help="Flows: steps that depend on each other, run once or over many items.")
 
@@ -34,28 +33,16 @@ def list_(as_json: options.AsJson = False) -> None:
     from gemx import library
     from gemx.flow.schema import HEADER, Flow
 
-    rows: list[dict[str, Any]] = []
-    for found in library.listing("flows"):
-        row = {"name": found.name, "from": _origin(found)}
-        try:
-            flow, _ = library.load(found.path, Flow, HEADER)
-        except (InvalidFileError, StorageError):
-            rows.append({**row, "title": f"INVALID: see gemx flow validate {found.name}"})
-            continue
-        rows.append({**row, "title": flow.title or found.name, "version": flow.version})
-    if as_json:
-        output.as_json(rows)
-        return
-    width = max((len(row["name"]) for row in rows), default=0)
-    for row in rows:
-        where = "" if row["from"] == "gemx" else f"  ({row['from']})"
-        output.result(f"{row['name']:<{width}}  {row.get('version', '?'):<7}  {row['title']}{where}")
+    shelves.show_list("flows", lambda path: library.load(path, Flow, HEADER)[0], "flow", as_json=as_json)
 
 
 @app.command()
-def show(name: flow_names.Flow, as_json: options.AsJson = False) -> None:
+def show(name: flow_names.Flow, path: shelves.PathAlone = False, as_json: options.AsJson = False) -> None:
     """Show a flow: its inputs, its steps, what it would run, and what comes of it."""
     output.begin("flow show", as_json=as_json)
+    if path and not as_json:
+        shelves.show_path("flows", name)
+        return
     from gemx.flow import shelf
 
     loaded = shelf.load(name)
@@ -123,10 +110,6 @@ def graph(
         return
     draw = graphs.mermaid if mermaid else graphs.drawing
     output.result(draw(loaded.flow, loaded.needs))
-
-
-def _origin(found: Found) -> str:
-    return "gemx" if found.origin == "gemx" else str(found.path)
 
 
 def _validated(loaded: Loaded) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gemx.cli import completion, config_settings, editor, options, output
+from gemx.cli import completion, config_settings, editor, options, output, shelves
 from gemx.errors import GemxError, NotFoundError, StorageError, UsageError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def list_(as_json: options.AsJson = False) -> None:
 @app.command()
 def show(
     name: Name,
-    path: Annotated[bool, typer.Option("--path", help="Print the path of its file, and nothing else.")] = False,
+    path: shelves.PathAlone = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Show a profile: its choices, and the system instruction that they make."""
@@ -65,7 +65,7 @@ def show(
 
     found = library.find("profiles", name)
     if path and not as_json:
-        output.result(str(found.path))
+        shelves.show_path("profiles", name)
         return
     profile = settings.load_profile(name)
     chosen = profile.model_dump(mode="json", exclude_none=True, exclude={"gemx"})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gemx.cli import completion, editor, gen, gen_template, options, output, templates_import, validated
+from gemx.cli import completion, editor, gen, gen_template, options, output, shelves, templates_import, validated
 from gemx.errors import GemxError, StorageError, UsageError
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def list_(as_json: options.AsJson = False) -> None:
 @app.command()
 def show(
     name: NameOrPath,
-    path: Annotated[bool, typer.Option("--path", help="Print the path of its file, and nothing else.")] = False,
+    path: shelves.PathAlone = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Show a template: its variables, with what is expected of each, and its texts."""
