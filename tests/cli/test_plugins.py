@@ -92,7 +92,8 @@ def test_the_example_from_its_installation_to_its_end(process: Gemx) -> None:
     assert process("plugins", "list").out.startswith("off  gemx-example  1.0\n     calculator modified_shock_index\n")
     assert process("hello").code == 2
     on = process("plugins", "enable", "Gemx_Example")
-    assert on.out == "gemx-example 1.0 is enabled: calculator modified_shock_index, command hello, provider echo\n"
+    brought = "calculator modified_shock_index, command hello, flow step shorten, provider echo"
+    assert on.out == f"gemx-example 1.0 is enabled: {brought}\n"
     assert "your rights" in on.err
     assert json.loads(places.config_file().read_text())["plugins"] == ["gemx-example"]
     assert process("plugins", "list").out.startswith("on   gemx-example  1.0\n")
@@ -450,3 +451,60 @@ def test_another_model_takes_over_from_a_provider_that_fails(gemx: Gemx, package
     assert done.code == 0
     assert "fails:m gave no answer (provider: the plugin always-fails failed" in done.err
     assert [record.get("error.type") for record in audit()] == ["provider", None]
+
+
+FLOW = """\
+gemx: flow/v1
+inputs: {nota: {}}
+steps:
+  - id: curta
+    uses: NAME
+    with: {text: "${{ inputs.nota }}", words: 2}
+  - id: longa
+    for_each: [1, 3]
+    uses: NAME
+    with: {text: "${{ inputs.nota }}", words: "${{ item }}"}
+outputs: {curta: "${{ steps.curta.outputs.text }}", restam: "${{ steps.curta.outputs.left_out }}",
+          longa: "${{ steps.longa.outputs.items.1.text }}"}
+"""
+
+
+def test_a_flow_has_the_steps_of_a_plugin(gemx: Gemx, workdir: Path) -> None:
+    Path("f.yaml").write_text(FLOW.replace("NAME", "shorten"))
+    asked = ("flow", "run", "./f.yaml", "-i", "nota=um dois três quatro", "--json")
+    refused = gemx("flow", "validate", "./f.yaml")
+    assert refused.code == 3
+    assert "f.yaml:5:11: no enabled plugin has a flow step 'shorten'" in refused.err
+    assert gemx("plugins", "enable", "gemx-example").code == 0
+    assert gemx("flow", "validate", "./f.yaml").code == 0
+    done = gemx(*asked)
+    assert done.code == 0, done.err
+    assert done.json["data"]["outputs"] == {"curta": "um dois", "restam": 2, "longa": "um dois três"}
+    Path("f.yaml").write_text(FLOW.replace("NAME", "shorten").replace("words: 2", "words: 0"))
+    wrong = gemx(*asked)
+    assert (wrong.code, wrong.json["errors"][0]["code"]) == (4, "input")
+    assert "`words` is 0" in wrong.json["errors"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("x = 1", "expected a function, not int"),
+        ("def x(given): return [1]", "expected a mapping of outputs, not list"),
+        ("def x(given): return {'a': object()}", "object is no JSON"),
+        ("def x(given): return {'a': float('nan')}", "not JSON compliant"),
+        ("def x(given): raise SystemExit(0)", "SystemExit: 0"),
+        ("raise ImportError('sem biblioteca')", "sem biblioteca"),
+    ],
+)
+def test_a_flow_step_that_fails_names_its_plugin(
+    gemx: Gemx, packages: Path, workdir: Path, code: str, said: str
+) -> None:
+    made_plugins.write(packages, "gemx-mau", {"flow_steps": {"mau": "gemx_mau:x"}}, code)
+    assert gemx("plugins", "enable", "gemx-mau").code == 0
+    Path("f.yaml").write_text(FLOW.replace("NAME", "mau"))
+    done = gemx("flow", "run", "./f.yaml", "-i", "nota=um", "--json")
+    assert done.code == 3
+    error = done.json["errors"][0]
+    assert (error["code"], "gemx-mau" in error["message"]) == ("plugin", True)
+    assert said in error["message"]

@@ -73,7 +73,7 @@ WRONG = {
     "{id: b, verify: {answer: x, automation: ¦./livre.yaml}}": "has no contract to hold an answer to",
     "{id: b, auto: {name: ./livre.yaml, repair: ¦2}}": "`repair` needs a contract, and livre has none",
     "{id: b, ¦rodar: [ls]}": "unknown key 'rodar'",
-    "¦{id: b}": "expected exactly one of rag, prompt, auto, verify, run, write",
+    "¦{id: b}": "expected exactly one of rag, prompt, auto, verify, run, write, uses",
     "¦{id: b, run: [ls], prompt: {text: x}}": "not prompt and run together",
     "{id: ¦inputs, prompt: {text: x}}": "'inputs' has a meaning of its own",
     "{id: b, timeout: ¦60, prompt: {text: x}}": "expected a duration with its unit, such as 60s",

@@ -177,5 +177,7 @@ def _said(step: Step) -> str:
         what = step.write.path
     elif step.run:
         what = shlex.join(step.run)
+    elif step.uses:
+        what = step.uses
     each = "for each item, " if step.for_each is not None else ""
     return f"{each}{step.kind} {what}".rstrip()

@@ -156,9 +156,14 @@ def _problem_of_name(offer: Offer) -> str | None:
 
 def _problem_of_code(offer: Offer) -> str | None:
     from gemx import gateway
-    from gemx.plugins import calculators
+    from gemx.plugins import calculators, flow_steps
 
-    check = {"command": plugin_commands.of, "provider": gateway.check_plugin, "calculator": calculators.of}
+    check = {
+        "command": plugin_commands.of,
+        "provider": gateway.check_plugin,
+        "calculator": calculators.of,
+        "flow step": flow_steps.of,
+    }
     try:
         check[offer.kind](offer)
     except PluginError as exc:

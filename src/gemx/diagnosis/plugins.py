@@ -7,9 +7,14 @@ from collections.abc import Iterator
 from gemx import gateway, plugins
 from gemx.diagnosis.check import Case, Check, fail, ok, warn
 from gemx.errors import PluginError
-from gemx.plugins import Offer, calculators
+from gemx.plugins import Offer, calculators, flow_steps
 
-_CHECKS = {"command": plugins.load, "provider": gateway.check_plugin, "calculator": calculators.of}
+_CHECKS = {
+    "command": plugins.load,
+    "provider": gateway.check_plugin,
+    "calculator": calculators.of,
+    "flow step": flow_steps.of,
+}
 
 
 def enabled(case: Case) -> Iterator[Check]:

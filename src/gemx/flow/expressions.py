@@ -13,7 +13,7 @@ from gemx.library import Location
 _PLACES: tuple[Location, ...] = (
     *(("rag", "query"), ("prompt", "text"), ("prompt", "system"), ("prompt", "vars"), ("prompt", "context")),
     *(("auto", "inputs"), ("verify", "answer"), ("verify", "inputs"), ("write", "path"), ("write", "content")),
-    *(("for_each",), ("env",), ("stdin",), ("if",)),
+    *(("for_each",), ("env",), ("stdin",), ("if",), ("with",)),
 )
 # Where secrets may be read, and where the item of a `for_each` is not known yet.
 _SECRET_PLACES = ("env", "stdin")

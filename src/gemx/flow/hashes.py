@@ -43,6 +43,7 @@ def _of_resources(used: Resources) -> str:
             "automation": _of_protocol(used.protocol) if used.protocol else None,
             "schema": used.schema,
             "program": _of_file(used.program) if used.program else None,
+            "plugin": [used.plugin.plugin, used.plugin.version] if used.plugin else None,
             "base": knowledge.content_hash(used.base) if used.base is not None else None,
         }
     )

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gemx import places, schemas
+from gemx import places, plugins, schemas
 from gemx.automation import protocol
 from gemx.automation.protocol import Protocol
 from gemx.errors import ConfigError, GemxError, NotFoundError
 from gemx.flow.schema import Rag, Step
+from gemx.plugins import Offer
 from gemx.templates import Named, shelf
 
 _YAML = (".yaml", ".yml")
@@ -27,6 +28,7 @@ class Resources:
     schema: Mapping[str, Any] | None = None
     base: str | Path | None = None
     program: Path | None = None
+    plugin: Offer | None = None
 
 
 LoadProtocol = Callable[[str, Path | None], Protocol]
@@ -38,8 +40,9 @@ def of(
     """What a step of a flow in this folder uses. Raises GemxError with what cannot be had, or is wrong in itself."""
     if step.rag is not None:
         return Resources(base=base_of(step.rag, folder))
-    if step.run is not None:
-        return Resources(program=_program(step.run[0], folder))
+    if step.run is not None or step.uses is not None:
+        program = _program(step.run[0], folder) if step.run else None
+        return Resources(program=program, plugin=_offer(step.uses) if step.uses else None)
     if step.prompt is not None:
         template = step.prompt.template
         named = shelf.load(_beside(template, folder)) if template is not None else None
@@ -52,6 +55,15 @@ def of(
             raise ConfigError(f"the automation {loaded.id} has no contract to hold an answer to")
         return Resources(protocol=loaded)
     return Resources(schema=_schema(step.verify.schema_, folder)) if step.verify is not None else Resources()
+
+
+def _offer(name: str) -> Offer:
+    """The step of that name that an enabled plugin offers; it is not loaded yet. Raises NotFoundError."""
+    offer = plugins.find("flow step", name)
+    if offer is None:
+        hint = plugins.not_enabled("flow step", name) or "gemx plugins list shows what is installed"
+        raise NotFoundError(f"no enabled plugin has a flow step {name!r}", hint=hint)
+    return offer
 
 
 def base_of(rag: Rag, folder: Path) -> str | Path:

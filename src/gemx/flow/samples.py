@@ -14,7 +14,7 @@ _HIT = {
     "score": 0.5,
 }
 # The outputs of each kind of step. What is null here may hold anything.
-OUTPUTS: Mapping[str, Mapping[str, Any]] = {
+OUTPUTS: Mapping[str, Mapping[str, Any] | None] = {
     "rag": {"hits": [_HIT], "text": _TEXT, "best": 0.5},
     "prompt": {
         **dict.fromkeys(("text", "model"), _TEXT),
@@ -33,12 +33,13 @@ OUTPUTS: Mapping[str, Mapping[str, Any]] = {
     "verify": {"pass": True, "problems": [_TEXT], "findings": [None]},
     "run": {"text": _TEXT, "json": None, "exit_code": 0},
     "write": {"path": _TEXT, "bytes": 1},
+    "uses": None,
 }
 STATES = ("done", "skipped", "failed")
 _INPUTS: Mapping[str, Any] = {"text": _TEXT, "number": 0.5, "integer": 1, "boolean": True, "list": [None], "object": {}}
 
 
-def outputs(step: Step) -> Mapping[str, Any]:
+def outputs(step: Step) -> Mapping[str, Any] | None:
     """What a step gives: of a `for_each`, what each item gave."""
     own = OUTPUTS[step.kind]
     return {"items": [own], "failed": 0} if step.for_each is not None else own

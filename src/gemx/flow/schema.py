@@ -14,7 +14,7 @@ from gemx import library
 from gemx.library import Identifier, Line, YamlModel
 
 HEADER = "flow/v1"
-KINDS = ("rag", "prompt", "auto", "verify", "run", "write")
+KINDS = ("rag", "prompt", "auto", "verify", "run", "write", "uses")
 
 _DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>ms|s|m|h)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -178,10 +178,11 @@ class Write(YamlModel):
 
 
 class Step(YamlModel):
-    """One step. Exactly one of `rag`, `prompt`, `auto`, `verify`, `run` and `write` says what it does.
+    """One step. Exactly one of `rag`, `prompt`, `auto`, `verify`, `run`, `write` and `uses` says what it does.
 
     It waits for the steps that its expressions read, and for those of `needs`. `if` is an expression, in ${{ }} or
     bare; `for_each` repeats the step for each `item` of a list. `run` is an argument list; `env` and `stdin` are its.
+    `uses` names a step of a plugin, which is given the values of `with`.
     """
 
     id: StepId
@@ -200,6 +201,8 @@ class Step(YamlModel):
     env: dict[Variable, Value] = {}
     stdin: Value = None
     write: Write | None = None
+    uses: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)] | None = None
+    with_: Annotated[dict[Variable, Value], Field(alias="with")] = {}
 
     @property
     def kind(self) -> str:
@@ -214,6 +217,8 @@ class Step(YamlModel):
             raise ValueError(f"expected exactly one of {', '.join(KINDS)}, {said}")
         if self.run is None and (self.env or self.stdin is not None):
             raise ValueError("`env` and `stdin` belong to `run`")
+        if self.uses is None and self.with_:
+            raise ValueError("`with` belongs to `uses`")
         if self.concurrency is not None and self.for_each is None:
             raise ValueError("`concurrency` belongs to `for_each`")
         return self

@@ -117,7 +117,7 @@ def to_json(value: Any) -> str:
 
 def as_json(value: Any) -> Any:
     """A value as it is once it was kept as JSON, in its own order: the same before and after a run is resumed."""
-    return json.loads(json.dumps(value, ensure_ascii=False, default=_number))
+    return json.loads(json.dumps(value, ensure_ascii=False, allow_nan=False, default=_number))
 
 
 def _number(value: Any) -> Any:

@@ -20,13 +20,14 @@ from gemx.errors import PluginError, StoppedError, TimeoutExceededError
 if TYPE_CHECKING:
     from importlib.metadata import Distribution, EntryPoint
 
-Kind = Literal["command", "provider", "calculator"]
+Kind = Literal["command", "provider", "calculator", "flow step"]
 
 # A further kind is a line here, and the place that asks for it.
 GROUPS: dict[str, Kind] = {
     "gemx.commands": "command",
     "gemx.providers": "provider",
     "gemx.calculators": "calculator",
+    "gemx.flow_steps": "flow step",
 }
 # What foreign code may raise and gemx survives: it must not end the command by itself either.
 FAULTS = (Exception, SystemExit)

@@ -5,7 +5,7 @@ Each has `filled`, what a step asks with its expressions filled in, as JSON, and
 
 from __future__ import annotations
 
-from gemx.flow.steps import auto, prompt, rag, run, verify, write
+from gemx.flow.steps import auto, prompt, rag, run, uses, verify, write
 from gemx.flow.steps.call import Call, Kind, Outcome
 
 KINDS: dict[str, Kind] = {
@@ -15,6 +15,7 @@ KINDS: dict[str, Kind] = {
     "verify": verify,
     "run": run,
     "write": write,
+    "uses": uses,
 }
 
 __all__ = ["KINDS", "Call", "Kind", "Outcome"]
