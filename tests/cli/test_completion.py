@@ -168,3 +168,5 @@ def test_the_name_of_a_model_is_completed_behind_its_colon(gemx_home: Path, work
             bash.send("Tab")
             bash.wait_for(f"{typed}gemma")
             bash.send("C-c")
+            # readline throws away what is typed before it shows its prompt again
+            bash.wait_for("^C\n>")

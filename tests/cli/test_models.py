@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +21,7 @@ import planted_keys
 from conftest import RunGemx
 from fake_hub import COMMIT, FakeHub, cut_after, refuse
 from gemx.cli import completion
-from gemx.models import download
+from gemx.models import download, store
 from tiny_gguf import write_tiny_bert, write_tiny_gguf
 
 GEMX = Path(sys.executable).with_name("gemx")
@@ -431,3 +432,91 @@ def test_a_local_model_needs_no_endpoint(run_gemx: RunGemx, tiny_gguf: Path, mon
     assert run_gemx("models", "install", str(tiny_gguf)).code == 0
     done = run_gemx("models", "install", "phi-4")
     assert (done.code, "HF_ENDPOINT: that is no address" in done.err) == (3, True)
+
+
+def test_what_was_killed_before_it_was_written_down_is_held_to_its_own_hash(
+    run_gemx: RunGemx, hub: FakeHub, folder: Path
+) -> None:
+    run_gemx("models", "install", REPO)
+    entry = store.get(NAME)
+    assert entry
+    killed = replace(entry, state="downloading", stamp="", verified=None)
+    store.put(killed)
+    assert run_gemx("models", "verify").out == f"{NAME}: ok\n"
+    found = store.get(NAME)
+    assert found == replace(entry, verified=found and found.verified)
+    store.put(killed)
+    write_tiny_gguf(folder / f"{NAME}.gguf", seed=8)
+    for argv in (["verify"], ["verify", NAME]):
+        assert run_gemx("models", *argv).code == 6
+    assert run_gemx("gen", "oi", "-m", f"gguf:{NAME}").code == 11
+
+
+def test_a_file_that_is_no_model_keeps_no_other_from_being_verified(
+    run_gemx: RunGemx, hub: FakeHub, folder: Path
+) -> None:
+    run_gemx("models", "install", REPO)
+    (folder / f"{NAME}.gguf").write_bytes(b"GGUF, changed")
+    (folder / "lixo.gguf").write_bytes(b"no model")
+    shutil.copy(folder / "lixo.gguf", folder / os.fsdecode(b"b\xff.gguf"))
+    done = run_gemx("models", "verify")
+    assert done.code == 6
+    assert f"{NAME}: its file was changed" in done.out
+    assert "lixo: " in done.out
+    assert "is no GGUF" in done.out
+    assert "b: its name cannot be written down" in done.out
+    assert state(run_gemx) == "broken"
+
+
+def test_a_repository_of_the_catalog_asks_for_its_licence_whatever_it_says_itself(
+    run_gemx: RunGemx, hub: FakeHub, tiny_gguf: Path
+) -> None:
+    hub.put("bartowski/Llama-3.2-1B-Instruct-GGUF", "Llama-3.2-1B-Instruct-Q8_0.gguf", tiny_gguf.read_bytes())
+    done = run_gemx("models", "install", "bartowski/Llama-3.2-1B-Instruct-GGUF")
+    assert (done.code, "has the licence llama3.2" in done.err, hub.asked("file")) == (2, True, [])
+
+
+def test_an_endpoint_that_says_what_cannot_be_is_no_crash(run_gemx: RunGemx, hub: FakeHub, tiny_gguf: Path) -> None:
+    data = tiny_gguf.read_bytes()
+    hub.cards[REPO] = {"license": "\ud800x\x1b[2J"}
+    rows = [{"path": FILE, "size": 10**30, "lfs": {"oid": hashlib.sha256(data).hexdigest()}}]
+    hub.fault("tree", lambda exchange: exchange.json([*rows, {"path": "\ud800-Q4_K_M.gguf", "size": 1}]))
+    assert run_gemx("models", "install", REPO, "--accept-license").out == f"{NAME}: installed\n"
+    assert run_gemx("models", "show", NAME, "--json").json["data"]["license"] == "x"
+
+
+def test_a_path_with_a_colon_is_a_path(run_gemx: RunGemx, tiny_gguf: Path, workdir: Path) -> None:
+    shutil.copy(tiny_gguf, "a:b.gguf")
+    assert run_gemx("models", "install", "./a:b.gguf", "--name", "ab").out == "ab: installed\n"
+
+
+def test_a_folder_in_the_way_is_told_and_stays(run_gemx: RunGemx, hub: FakeHub, folder: Path, tiny_gguf: Path) -> None:
+    (folder / f"{NAME}.gguf").mkdir(parents=True)
+    (folder / f"{NAME}.gguf" / "alheio").write_bytes(b"of someone else")
+    for argv in (
+        ["install", REPO],
+        ["install", str(tiny_gguf), "--name", NAME],
+        ["add", str(tiny_gguf), "--name", NAME],
+    ):
+        done = run_gemx("models", *argv)
+        assert (done.code, f"cannot write {folder / NAME}.gguf" in done.err) == (11, True), done.err
+    assert (folder / f"{NAME}.gguf" / "alheio").exists()
+
+
+def test_only_an_installed_model_becomes_the_default(run_gemx: RunGemx, folder: Path, tiny_gguf: Path) -> None:
+    folder.mkdir(parents=True)
+    shutil.copy(tiny_gguf, folder / "mmproj-x.gguf")
+    for name in (str(tiny_gguf), "mmproj-x"):
+        done = run_gemx("models", "use", name)
+        assert (done.code, "gemx models add PATH" in done.err) == (2, True)
+
+
+@pytest.mark.parametrize("command", ["install", "add"])
+def test_a_file_that_comes_by_other_means_ends_its_download(
+    run_gemx: RunGemx, hub: FakeHub, folder: Path, tiny_gguf: Path, command: str
+) -> None:
+    hub.fault("file", cut_after(tiny_gguf.read_bytes(), 50_000), *[partial(refuse, status=503)] * 3)
+    assert run_gemx("models", "install", REPO).code == 8
+    assert state(run_gemx) == "downloading"
+    assert run_gemx("models", command, str(tiny_gguf), "--name", NAME).code == 0
+    assert names(folder) == [f"{NAME}.gguf"]

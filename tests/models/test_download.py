@@ -24,7 +24,7 @@ from gemx.errors import (
     StorageError,
     TemporaryError,
 )
-from gemx.models import download, store
+from gemx.models import connection, download, store
 from gemx.models.connection import Network
 from gemx.models.download import Remote
 from loopback import Exchange
@@ -244,3 +244,54 @@ def test_what_comes_from_outside_leads_to_nothing_on_this_machine_and_gets_no_to
         download.fetch(asked, target, Network("any"))
     assert len(hub.requests) == 1
     assert "authorization" not in hub.last.headers
+
+
+def test_a_server_that_never_gets_further_is_given_up(hub: FakeHub, target: Path) -> None:
+    def refused(exchange: Exchange) -> None:
+        exchange.raw(b"", 416)
+
+    hub.fault("file", *[cut_after(DATA, 70_000), refused] * 4)
+    with pytest.raises(TemporaryError):
+        fetch(hub, target)
+
+
+@pytest.mark.parametrize("more", [0, 9])
+def test_a_body_of_no_told_length_is_held_to_the_size(hub: FakeHub, target: Path, more: int) -> None:
+    def untold(exchange: Exchange) -> None:
+        exchange.handler.send_response(200)
+        exchange.handler.end_headers()
+        exchange.handler.wfile.write(DATA + bytes(more) if more else DATA[:70_000])
+        exchange.handler.close_connection = True
+
+    hub.fault("file", untold)
+    if more:
+        with pytest.raises(InputError, match="goes on beyond the 204800 bytes"):
+            fetch(hub, target)
+    else:
+        assert fetch(hub, target) == DATA
+        assert ranges(hub)[-1] == "bytes=70000-"
+
+
+def test_a_part_that_is_a_link_is_not_written_through(hub: FakeHub, target: Path, tmp_path: Path) -> None:
+    fetch(hub, target)
+    (tmp_path / "alheio").write_bytes(b"of someone else")
+    store.part_of(target).unlink()
+    store.part_of(target).symlink_to(tmp_path / "alheio")
+    with pytest.raises(StorageError, match="cannot write"):
+        fetch(hub, target)
+    assert (tmp_path / "alheio").read_bytes() == b"of someone else"
+
+
+def test_a_redirect_out_of_encryption_is_not_followed(
+    hub: FakeHub, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import httpx
+
+    def answered(request: httpx.Request) -> httpx.Response:
+        assert request.url.scheme == "https"
+        return httpx.Response(302, headers={"Location": "http://exemplo.org/m.gguf"})
+
+    client = httpx.Client(transport=httpx.MockTransport(answered))
+    monkeypatch.setattr(connection, "_client", lambda *_: client)
+    with pytest.raises(InputError, match="without encryption: not followed"):
+        fetch(hub, target, url="https://exemplo.org/m.gguf")

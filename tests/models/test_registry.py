@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gemx import places
-from gemx.errors import ModelNotFoundError, StorageError
+from gemx.errors import ModelNotFoundError, StorageError, UsageError
 from gemx.models import installing, integrity, registry, store
 
 
@@ -119,3 +121,69 @@ def test_a_file_is_looked_at_again_after_a_disk_was_found_to_rot(model: Path, mo
     assert integrity.verify(entry).state == "broken"
     with pytest.raises(StorageError, match="is broken"):
         registry.path_of("modelo")
+
+
+def test_a_part_is_never_given_by_its_path(folder: Path, model: Path, tmp_path: Path) -> None:
+    part = model.rename(store.part_of(model))
+    (tmp_path / "atalho.gguf").symlink_to(part)
+    (folder / "atalho.gguf").symlink_to(part)
+    for asked in (str(part), str(tmp_path / "atalho.gguf"), "atalho"):
+        with pytest.raises(ModelNotFoundError, match="is not whole"):
+            registry.path_of(asked)
+
+
+def test_a_file_that_changes_while_it_is_hashed_is_hashed_again(
+    folder: Path, tiny_gguf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside, by_hand = tmp_path / "fora.gguf", folder / "mao.gguf"
+    shutil.copy(tiny_gguf, outside)
+    shutil.copy(tiny_gguf, by_hand)
+    original = integrity.sha256_of
+
+    def changed(path: Path, *rest: Any) -> str:
+        digest = original(path, *rest)
+        tamper(path)
+        return digest
+
+    with monkeypatch.context() as patch:
+        patch.setattr(integrity, "sha256_of", changed)
+        installing.add(outside, "fora", silent, silent)
+        installing.record("mao")
+    for name in ("fora", "mao"):
+        with pytest.raises(StorageError, match="its file was changed"):
+            registry.path_of(name)
+
+
+def test_what_is_removed_or_replaced_while_it_is_hashed_stays_so(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = store.get("modelo")
+    assert entry
+    store.forget("modelo")
+    integrity.verify(entry)
+    assert store.get("modelo") is None
+    other = replace(entry, sha256="0" * 64)
+    store.put(other)
+    integrity.verify(entry)
+    assert store.get("modelo") == other
+
+
+def test_a_file_that_cannot_be_read_is_broken(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = store.get("modelo")
+    assert entry
+
+    def fails(*_: object) -> str:
+        raise StorageError("cannot read it: Input/output error")
+
+    monkeypatch.setattr(integrity, "sha256_of", fails)
+    assert integrity.verify(entry).problem == "cannot read it: Input/output error"
+    with pytest.raises(StorageError, match="is broken: cannot read it"):
+        registry.path_of("modelo")
+
+
+def test_the_file_of_a_model_is_not_added_in_its_own_place(model: Path) -> None:
+    tamper(model)
+    with pytest.raises(StorageError):
+        registry.path_of("modelo")
+    with pytest.raises(UsageError, match="is the file of modelo itself"):
+        installing.add(model, "modelo", silent, silent)
+    assert model.is_file()
+    assert not model.is_symlink()

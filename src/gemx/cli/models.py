@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gemx.cli import completion, models_install, models_text, options, output
-from gemx.errors import GemxError, NotFoundError, StorageError, UsageError
+from gemx.errors import GemxError, InputError, NotFoundError, StorageError, UsageError
 
 if TYPE_CHECKING:
     from gemx.models.store import Entry
@@ -116,6 +116,9 @@ def use(name: Installed, as_json: options.AsJson = False) -> None:
     from gemx.models import registry
 
     registry.path_of(name)
+    if name not in registry.files():
+        # A path would lead elsewhere from another folder.
+        raise UsageError(f"{name} is not the name of a model", hint="gemx models add PATH gives a file a name")
     model = f"gguf:{name}"
 
     def put(data: dict[str, Any]) -> None:
@@ -166,11 +169,12 @@ def verify(
 
 def _entries(name: str | None) -> list[Entry]:
     """What is to be verified; a file without an entry gets one, by what it holds now."""
-    from gemx import library
-    from gemx.models import installing, registry, store
+    from gemx import library, places
+    from gemx.models import registry, store
 
-    known = {entry.name: entry for entry in store.entries() if entry.state != "downloading"}
     files = registry.files()
+    # One that lies there whole while it counts as downloading was killed before that was written down.
+    known = {each.name: each for each in store.entries() if each.state != "downloading" or places.is_file(each.path)}
     if name is not None:
         if name not in known and name not in files:
             near = library.suggest(name, [*known, *files])
@@ -181,13 +185,26 @@ def _entries(name: str | None) -> list[Entry]:
     for each in files:
         if each not in known:
             output.note(f"{each} was put here by hand: what it holds now is what it is held to from now on")
-            fresh.append(installing.record(each))
+            fresh.append(_recorded(each))
     return [*known.values(), *fresh]
+
+
+def _recorded(name: str) -> Entry:
+    """The entry of a file that was put here by hand; what is no model must not keep the others from being hashed."""
+    from gemx.models import installing
+    from gemx.models.store import Entry
+
+    try:
+        return installing.record(name)
+    except (InputError, StorageError) as exc:
+        return Entry(name, "broken", "", None, "", problem=exc.message)
 
 
 def _verified(entry: Entry) -> Entry:
     from gemx.models import integrity
 
+    if not entry.sha256:
+        return entry
     tell = models_install.Progress("hashing")
     try:
         return integrity.verify(entry, lambda done, total: tell(entry.name, done, total))

@@ -156,9 +156,8 @@ def _wanted(what: str, name: str | None, sha256: str | None, *, projector: bool)
 
 def _is_file(what: str) -> bool:
     """Whether this is a path: as it is written, or because a GGUF file of that name is there."""
-    return (
-        "://" not in what and (what.startswith(("./", "../", "/", "~")) or what.endswith(".gguf")) and ":" not in what
-    )
+    written = what.startswith(("./", "../", "/", "~"))
+    return "://" not in what and (written or (what.endswith(".gguf") and ":" not in what))
 
 
 def _path(what: str) -> Path:

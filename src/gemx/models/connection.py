@@ -88,6 +88,8 @@ def opened(
         network.check(where)
         if is_loopback(where.host) and not is_loopback(first.host):
             raise InputError(f"{first.host} leads to {where.host}, which is this machine: not followed")
+        if (first.scheme, where.scheme) == ("https", "http"):
+            raise InputError(f"{first.host} leads to {where.host} without encryption: not followed")
         sent = {**(headers or {}), **_authorization(token, first, where)}
         with _told(where), _client(network, where) as client, client.stream(method, where, headers=sent) as response:
             met = {**response.headers, **{name: value for name, value in met.items() if name.startswith("x-")}}

@@ -105,7 +105,7 @@ class _Part:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, places.FILE_MODE)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, places.FILE_MODE)
         except OSError as exc:
             raise StorageError(f"cannot write {path}: {exc.strerror}") from exc
         self._file = os.fdopen(descriptor, "r+b", buffering=0)
@@ -155,13 +155,13 @@ class _Part:
 
 def _filled(part: _Part, remote: Remote, network: Network, on_progress: OnProgress | None) -> int | None:
     """Go on until the file is whole, over connections that are cut; returns its size where the server tells it."""
-    failures = 0
+    failures, most = 0, part.size
     while remote.size is None or part.size < remote.size:
-        before = part.size
         try:
             return _pulled(part, remote, network, on_progress)
         except TemporaryError as exc:
-            failures = 0 if part.size > before else failures + 1
+            # Against the most that was ever here: what begins anew each time gets nowhere.
+            failures, most = 0 if part.size > most else failures + 1, max(part.size, most)
             # What cannot even begin is tried as often; a file that comes in bits is gone on with for ever.
             if failures >= len(WAITS):
                 raise _interrupted(exc, part, remote) from exc
@@ -180,10 +180,13 @@ def _pulled(part: _Part, remote: Remote, network: Network, on_progress: OnProgre
         total = _total(part, answer)
         if remote.size is not None and total is not None and total != remote.size:
             raise InputError(f"{remote.what} has {total} bytes, where {remote.size} were expected")
+        total = remote.size if total is None else total
         if total is not None:
             check_disk(part.path.parent, total - part.size)
         for piece in answer.pieces():
             part.add(piece)
+            if total is not None and part.size > total:
+                raise InputError(f"{remote.what} goes on beyond the {total} bytes that were expected")
             if on_progress:
                 on_progress(part.size, total)
     if total is not None and part.size < total:

@@ -25,12 +25,14 @@ from gemx.errors import (
 )
 from gemx.models import connection
 from gemx.models.connection import Answer, Network
+from gemx.sanitize import printable
 from gemx.settings import Settings
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 _MOST_BYTES = 20_000_000
 _MOST_PAGES = 20
+_MOST_SIZE = 1 << 50
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
@@ -176,7 +178,7 @@ def _parsed(answer: Answer) -> Any:
 def _file(row: Mapping[str, Any]) -> File:
     size = row.get("size")
     digest = _hash(str(_mapping(row.get("lfs")).get("oid", "")))
-    return File(str(row.get("path", "")), int(size) if isinstance(size, int) else 0, digest)
+    return File(str(row.get("path", "")), size if isinstance(size, int) and 0 < size <= _MOST_SIZE else 0, digest)
 
 
 def _hit(row: Mapping[str, Any]) -> Hit:
@@ -192,7 +194,7 @@ def _license(data: Mapping[str, Any]) -> str | None:
     name = card.get("license")
     if name == "other" and isinstance(card.get("license_name"), str):
         name = card["license_name"]
-    return str(name) if isinstance(name, str) and name else None
+    return printable(name) or None if isinstance(name, str) else None
 
 
 def _hash(text: str) -> str:

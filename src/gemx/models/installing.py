@@ -84,20 +84,26 @@ def add(path: Path, name: str, on_progress: OnProgress, on_wait: Callable[[], No
         if (known := store.get(name)) and known.linked == str(source) and known.state == "installed":
             return Outcome(known, fresh=False)
         _refuse_taken(name)
-        digest = integrity.sha256_of(source, lambda done, total: on_progress(path.name, done, total))
         target = store.file_of(name)
+        if source == target.parent.resolve() / target.name:
+            # A link would take the place of the file that it leads to.
+            raise UsageError(f"{path} is the file of {name} itself", hint=f"gemx models remove {name}, or --name OTHER")
+        stamp = integrity.stamp_of(source)
+        digest = integrity.sha256_of(source, lambda done, total: on_progress(path.name, done, total))
         target.unlink(missing_ok=True)
         target.symlink_to(source)
         size = source.stat().st_size
-        entry = Entry(name, "installed", digest, size, str(source), linked=str(source))
+        entry = Entry(name, "installed", digest, size, str(source), stamp=stamp, linked=str(source))
         return Outcome(_written(entry, header), fresh=True)
 
 
 def record(name: str) -> Entry:
     """Write down what a file that was put here by hand holds: it is held to it from now on. Raises InputError."""
     path = store.file_of(name)
-    header = gguf.read(path)
-    return _written(Entry(name, "installed", integrity.sha256_of(path), None, str(path)), header)
+    if not name.isprintable():
+        raise InputError("its name cannot be written down", hint="rename it")
+    header, stamp = gguf.read(path), integrity.stamp_of(path)
+    return _written(Entry(name, "installed", integrity.sha256_of(path), None, str(path), stamp=stamp), header)
 
 
 def remove(name: str) -> list[str]:
@@ -130,6 +136,11 @@ def locked(name: str, on_wait: Callable[[], None]) -> Generator[None]:
     descriptor = _locked(path, on_wait)
     try:
         yield
+    except OSError as exc:
+        # One without a file is of what is told meanwhile, not of the models.
+        if exc.filename is None:
+            raise
+        raise StorageError(f"cannot write {exc.filename2 or exc.filename}: {exc.strerror}") from exc
     finally:
         path.unlink(missing_ok=True)
         os.close(descriptor)
@@ -183,7 +194,6 @@ def _brought(entry: Entry, remote: Remote, kind: Kind, network: Network, on_prog
         store.forget(entry.name)
         raise
     part.replace(target)
-    download.discard(target)
     return Outcome(_written(replace(entry, state="installed"), header), fresh=True)
 
 
@@ -193,9 +203,10 @@ def _already(entry: Entry) -> Entry | None:
         return None
     known = store.get(entry.name)
     if known is None:
+        stamp = integrity.stamp_of(entry.path)
         if integrity.sha256_of(entry.path) != entry.sha256:
             return None
-        return _written(replace(entry, state="installed"), gguf.read(entry.path))
+        return _written(replace(entry, state="installed", stamp=stamp), gguf.read(entry.path))
     if known.sha256 != entry.sha256 or known.state == "broken":
         return None
     try:
@@ -226,16 +237,18 @@ def _header(path: Path, kind: Kind) -> gguf.Header:
 
 
 def _written(entry: Entry, header: gguf.Header) -> Entry:
-    """Write down a file that holds what it should."""
+    """Write down a file that holds what it should; one that lay here already has the stamp of before it was hashed."""
     whole = replace(
         entry,
         size=entry.path.stat().st_size,
-        stamp=integrity.stamp_of(entry.path),
+        stamp=entry.stamp or integrity.stamp_of(entry.path),
         license=entry.license or header.license,
         header=asdict(header),
         verified=store.now(),
     )
     store.put(whole)
+    # Also what has come of a download that this one takes the place of.
+    download.discard(entry.path)
     return whole
 
 

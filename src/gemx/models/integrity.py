@@ -50,16 +50,9 @@ def verify(entry: Entry, on_progress: OnProgress | None = None) -> Entry:
     if not places.is_file(entry.path):
         found = replace(entry, state="broken", problem="its file is gone")
     else:
-        # Of before: a file that is changed meanwhile is not taken for the one that was read.
-        stamp = stamp_of(entry.path)
-        digest = sha256_of(entry.path, on_progress)
-        if digest == entry.sha256:
-            found = replace(entry, state="installed", stamp=stamp, problem=None, verified=store.now())
-        else:
-            said = f"its file was changed: SHA-256 {digest[:_SHOWN]}…, and {entry.sha256[:_SHOWN]}… was installed"
-            found = replace(entry, state="broken", problem=said, verified=store.now())
+        found = _hashed(entry, on_progress)
     _seen.pop(entry.path.resolve(), None)
-    store.put(found)
+    store.update(found)
     return found
 
 
@@ -86,6 +79,20 @@ def stamp_of(path: Path) -> str:
     except OSError as exc:
         raise StorageError(f"cannot read {path}: {exc.strerror}") from exc
     return f"{found.st_ino}:{found.st_size}:{found.st_mtime_ns}:{found.st_ctime_ns}"
+
+
+def _hashed(entry: Entry, on_progress: OnProgress | None) -> Entry:
+    try:
+        # Of before: a file that is changed meanwhile is not taken for the one that was read.
+        stamp = stamp_of(entry.path)
+        digest = sha256_of(entry.path, on_progress)
+    except StorageError as exc:
+        # So does a disk fail that rots.
+        return replace(entry, state="broken", problem=exc.message)
+    if digest == entry.sha256:
+        return replace(entry, state="installed", stamp=stamp, problem=None, verified=store.now())
+    said = f"its file was changed: SHA-256 {digest[:_SHOWN]}…, and {entry.sha256[:_SHOWN]}… was installed"
+    return replace(entry, state="broken", problem=said, verified=store.now())
 
 
 def _broken(entry: Entry) -> StorageError:

@@ -7,7 +7,7 @@ from pathlib import Path
 from gemx import library, places
 from gemx.errors import ModelNotFoundError
 from gemx.models import integrity, store
-from gemx.models.store import PROJECTOR, SUFFIX
+from gemx.models.store import PART, PROJECTOR, SUFFIX
 
 
 def files() -> list[str]:
@@ -46,6 +46,8 @@ def path_of(name: str) -> Path:
 
 
 def _require(path: Path) -> None:
+    if path.name.endswith(f"{SUFFIX}{PART}"):
+        raise ModelNotFoundError(f"{path} is not whole", hint="gemx models install goes on with it")
     # Of before: what is changed while it is looked at is looked at again.
     stamp = integrity.stamp_of(path)
     if integrity.is_seen(path, stamp):

@@ -118,7 +118,7 @@ def _of_repository(
 
 def _split_up(files: Sequence[File]) -> tuple[list[File], list[File]]:
     """The models and the projectors among files."""
-    found = [file for file in files if file.path.lower().endswith(SUFFIX)]
+    found = [file for file in files if file.path.lower().endswith(SUFFIX) and file.path.isprintable()]
     projectors = [file for file in found if PROJECTOR in PurePosixPath(file.path).name.lower()]
     return [file for file in found if file not in projectors], projectors
 
@@ -160,6 +160,11 @@ def _listed(files: Sequence[File]) -> str:
 
 
 def _licence(repository: Repository, hub: Hub) -> Licence:
+    # What a re-upload says of itself does not undo what the catalog knows of it.
+    own = repository.name.casefold()
+    for item in catalog.load().models.values():
+        if item.accept and item.repository.casefold() == own:
+            return Licence(item.license, item.license_url, True)
     name = repository.license
     return Licence(name, hub.page(repository.name), repository.gated or name not in _OPEN)
 

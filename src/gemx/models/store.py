@@ -16,6 +16,7 @@ from gemx import places, storage
 
 State = Literal["downloading", "installed", "broken"]
 SUFFIX = ".gguf"
+PART = ".part"
 PROJECTOR = "mmproj"  # a part of another model, not one by itself
 
 _FIRST = """
@@ -78,7 +79,7 @@ def file_of(name: str) -> Path:
 
 def part_of(path: Path) -> Path:
     """What has come so far of a file that is being downloaded."""
-    return path.with_name(f"{path.name}.part")
+    return path.with_name(f"{path.name}{PART}")
 
 
 def entries() -> list[Entry]:
@@ -103,6 +104,15 @@ def put(entry: Entry) -> None:
         database.conn.execute(
             f"INSERT OR REPLACE INTO models ({', '.join(values)}) VALUES ({marks})",  # noqa: S608
             list(values.values()),
+        )
+
+
+def update(entry: Entry) -> None:
+    """Write down what was found of an entry, unless it was removed or replaced meanwhile. Raises StorageError."""
+    with storage.open_database(_path(), MIGRATIONS) as database:
+        database.conn.execute(
+            "UPDATE models SET state = ?, stamp = ?, problem = ?, verified = ? WHERE name = ? AND sha256 = ?",
+            [entry.state, entry.stamp, entry.problem, entry.verified, entry.name, entry.sha256],
         )
 
 
