@@ -283,8 +283,21 @@ def test_a_post_is_json_and_its_answer_is_not_read(site: Site) -> None:
     assert (site.last.method, site.last.body) == ("POST", {"text": "é"})
 
 
-@pytest.mark.parametrize("address", ["ftp://a/b", "https://user:pw@a.example/b", "http://%41/", "x"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("ftp://a/pw", "https://user:pw@a.example/b", "http://%41/pw", "x"),
+        *("https://[bad/pw", "https://xn--/pw", "https://..../pw"),
+    ],
+)
 def test_an_address_that_is_not_posted_to(address: str) -> None:
     with pytest.raises(InputError) as caught:
         web.post(address, {}, ANY, 1)
     assert "pw" not in caught.value.message
+
+
+@pytest.mark.parametrize(("name", "value"), [("SSL_CERT_FILE", "/nowhere"), ("HTTPS_PROXY", "gopher://a.example")])
+def test_an_environment_that_cannot_be_used_is_told(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(InputError, match="of the environment cannot be used"):
+        web.post("https://hooks.example/secret", {}, ANY, 5)

@@ -74,7 +74,7 @@ def post(address: str, body: Any, network: Network, seconds: float) -> None:
     An error names the host alone: the rest of the address may be a secret. Raises PrivacyError, InputError or
     TemporaryError.
     """
-    url = _checked(address)
+    url = _checked(address, "the address to post to")
     _allow(url, network)
     proxied = network.reach == "any" and url.host not in network.site and not _is_loopback(url.host)
     status = _within(seconds, lambda: _posted(url, body, seconds, proxied=proxied))
@@ -95,22 +95,30 @@ def _posted(url: httpx.URL, body: Any, seconds: float, *, proxied: bool) -> int:
 
 
 def _client(url: httpx.URL, seconds: float, *, trust_env: bool) -> httpx.Client:
-    return httpx.Client(
-        verify=httpx.create_ssl_context() if url.scheme == "https" else True,
-        trust_env=trust_env,
-        timeout=httpx.Timeout(seconds, connect=min(seconds, _CONNECT_SECONDS)),
-        headers={"User-Agent": f"gemx/{__version__}", "Accept-Encoding": "gzip, deflate"},
-    )
+    try:
+        return httpx.Client(
+            verify=httpx.create_ssl_context() if url.scheme == "https" else True,
+            trust_env=trust_env,
+            timeout=httpx.Timeout(seconds, connect=min(seconds, _CONNECT_SECONDS)),
+            headers={"User-Agent": f"gemx/{__version__}", "Accept-Encoding": "gzip, deflate"},
+        )
+    except (OSError, ValueError, ImportError, httpx.InvalidURL) as exc:
+        hint = "look at SSL_CERT_FILE, SSL_CERT_DIR and the proxies, such as HTTPS_PROXY"
+        raise InputError("the certificates or the proxy of the environment cannot be used", hint=hint) from exc
 
 
-def _checked(address: str) -> httpx.URL:
+def _checked(address: str, shown: str | None = None) -> httpx.URL:
+    """The address as it can be asked for; a message says `shown` in place of one that may be a secret."""
     try:
         url = httpx.URL(address)
-    except httpx.InvalidURL:
+        # What is no name for a resolver must not end a call in the middle.
+        url.host.encode("idna")
+    except (httpx.InvalidURL, UnicodeError):
         url = httpx.URL()
     # httpx escapes what cannot stand in a host, and would ask for another one.
     if url.scheme not in ("http", "https") or not url.host or "%" in url.host:
-        raise InputError(f"{_without_user(address)} is no address that can be read", hint="give http://… or https://…")
+        said = shown or _without_user(address)
+        raise InputError(f"{said} is no address that can be read", hint="give http://… or https://…")
     if url.userinfo:
         hint = "download it by other means, and give the file"
         raise InputError(f"the address of {url.host} holds a user or a password, which is not sent", hint=hint)

@@ -64,7 +64,8 @@ def test_a_rise_of_the_cost_is_above_the_day_before_and_the_median(
 
 def test_what_a_rise_says() -> None:
     before = cell(40, 0.01, input_tokens=40_000)
-    now = cell(50, 0.0134, input_tokens=80_000, prices={"2026-11-20": 50}, unpriced=1, failures={"timeout": 1})
+    again = {"messages": 50, "cost": round(50 * 0.0134 * PICODOLLARS), "unpriced": 1, "failures": {"timeout": 1}}
+    now = cell(51, input_tokens=80_000, prices={"2026-11-20": 50}, **again)
     found = judged(figures(now, before, before, cell(40, 0.011)))["cost_per_message"]
     assert found.message == (
         "cost per message: 0.0134 USD in the last 24 h (50 messages), 34% above the day before (0.01 USD), "
@@ -85,6 +86,16 @@ def test_with_too_few_messages_nothing_is_judged(now: int, before: int) -> None:
 def test_a_day_with_too_few_messages_is_not_in_the_median() -> None:
     days = [cell(40, 0.012), cell(40, 0.01), *[cell(5, 9.0)] * 6]
     assert verdict(figures(*days)) == "fires"
+
+
+def test_messages_that_only_failed_do_not_make_a_day_cheap() -> None:
+    """The day after an outage costs what a day costs."""
+    outage = cell(80, 0.005, unpriced=40, failures={"timeout": 40})
+    assert verdict(figures(cell(40, 0.01), outage)) == "quiet"
+    assert verdict(figures(cell(80, 0.01, unpriced=40, failures={"timeout": 40}), cell(40, 0.01))) == "fires"
+    found = judged(figures(cell(40, 0.01), cell(40, 0.0, unpriced=40, failures={"timeout": 40})))["cost_per_message"]
+    assert found.verdict == "unjudged"
+    assert "0 messages of known cost in the 24 h before" in found.message
 
 
 def test_an_unknown_price_is_an_alert_and_no_cost_of_nought() -> None:

@@ -16,6 +16,7 @@ from figure_log import attempt, line, mixed, write
 from gemx import places
 from gemx.audit import rollup, tally
 from gemx.audit.figures import Figures
+from gemx.errors import StorageError
 
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=1, microsecond=0)
 SAO_PAULO = ZoneInfo("America/Sao_Paulo")
@@ -170,11 +171,18 @@ def test_only_the_files_that_may_hold_the_days_asked_for_are_read(tallied: list[
 
 
 def test_a_log_that_cannot_be_read_is_a_storage_error(gemx_home: Path) -> None:
-    from gemx.errors import StorageError
-
     day(2).unlink()
     (gemx_home / "state/audit/audit-2026-11-01.jsonl").mkdir()
     with pytest.raises(StorageError, match=r"audit-2026-11-01\.jsonl"):
+        read()
+
+
+def test_a_file_that_is_pruned_meanwhile_is_a_storage_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [day(back) for back in (3, 2, 0)]
+    monkeypatch.setattr(rollup.log, "files", lambda: files)
+    for path in files[:2]:
+        path.unlink()
+    with pytest.raises(StorageError, match="cannot be read"):
         read()
 
 

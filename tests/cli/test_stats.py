@@ -14,6 +14,9 @@ from typing import Any
 import pytest
 
 from figure_log import attempt, failure, refusal, result, write
+from gemx.audit import rollup
+from gemx.audit.figures import Figures, Group, Total
+from gemx.cli import stats_rows
 from gemx.cli.history_text import columns
 from terminal import on_a_terminal
 
@@ -151,14 +154,31 @@ def test_figures_by_name(run_gemx: Run, command: str, key: str, calls: dict[str,
 def test_an_unknown_cost_is_not_nought(run_gemx: Run) -> None:
     by = {row["model"]: row for row in rows(run_gemx, "cost")}
     assert by["openai:uti/sabia-4"]["cost_usd"] is None
+    assert by["openai:uti/sabia-4"]["cost_share"] is None
     assert by["gguf:pequeno.gguf"]["cost_usd"] == 0
     assert by["gemini:gemini-3.8-flash"]["cost_share"] == 1
     lines = run_gemx("stats", "cost").out.splitlines()
     assert [line.split() for line in lines[1:4]] == [
         ["gemini:gemini-3.8-flash", "3", "≥", "0.02", "████████", "100.0", "%", "1", "≥", "0.01"],
         ["gguf:pequeno.gguf", "1", "0.00", "0.0", "%", "0", "0.00"],
-        ["openai:uti/sabia-4", "1", "-", "0.0", "%", "1", "-"],
+        ["openai:uti/sabia-4", "1", "-", "-", "1", "-"],
     ]
+
+
+def test_the_log_is_not_gone_through_again_for_each_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = [failure("2026-11-20T12:00:00.000Z", **{"error.type": f"code{number}"}) for number in range(9)]
+    write([*many, failure("2026-11-20T12:00:00.000Z", **{"error.type": "code8", "gen_ai.request.model": "other"})])
+    figures, gone = rollup.read("day", UTC), list[str]()
+    grouped = Figures.grouped
+
+    def counted(self: Figures, key: Callable[[str, Group], str]) -> dict[str, Total]:
+        gone.append("through")
+        return grouped(self, key)
+
+    monkeypatch.setattr(Figures, "grouped", counted)
+    found = stats_rows.errors(figures).rows
+    assert [row["mostly"] for row in found] == ["gemini:other", *["gemini:gemini-3.8-flash"] * 8]
+    assert len(gone) == 2
 
 
 @pytest.mark.usefixtures("log")
@@ -259,6 +279,19 @@ def test_on_a_terminal_the_heading_is_bold_and_names_are_as_wide_as_they_need() 
     code, plain, _ = on_a_terminal(("stats", "models"), {**os.environ, "NO_COLOR": "1", "COLUMNS": "100"})
     assert code == 0
     assert "\x1b[3" not in plain
+
+
+def test_a_day_whose_midnight_the_clocks_skip_ends_at_the_next(run_gemx: Run, config: Callable[..., None]) -> None:
+    config(timezone="America/Santiago")
+    # Half past noon on the 6th, which began at 1:00, and half past midnight on the 7th.
+    write([attempt(f"2026-09-{time}:30:00.000Z") for time in ("06T15", "07T03")])
+    assert [row["time"] for row in rows(run_gemx, "daily", "--until", "2026-09-06")] == ["2026-09-06"]
+
+
+def test_there_is_no_day_after_the_last(run_gemx: Run) -> None:
+    done = run_gemx("stats", "daily", "--until", "9999-12-31")
+    assert (done.code, done.out) == (2, "")
+    assert "--until '9999-12-31'" in done.err
 
 
 @pytest.mark.parametrize("flag", ["--since", "--until"])

@@ -103,6 +103,8 @@ def test_a_report_of_nothing_is_written_and_said(run_gemx: RunGemx, workdir: Pat
         (("--html", "a", "--md", "./a"), 2, "the same file"),
         (("--md", "a.md", "--since", "3h"), 2, "whole days"),
         (("--md", "a.md", "--until", "2026-11-20T10:00"), 2, "whole days"),
+        (("--md", "a.md", "--until", "2026-11-20_10:00"), 2, "whole days"),
+        (("--md", "a.md", "--until", "2026-W47-5"), 2, "whole days"),
         (("--md", "a.md", "--since", "ontem"), 2, "--since"),
         (("--html", "nowhere/a.html"), 11, "cannot write"),
         (("--html", "."), 11, "cannot write"),

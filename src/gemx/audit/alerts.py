@@ -184,15 +184,16 @@ def _cost(work: str, days: Sequence[Total], rule: Rise) -> Judged:
     for day, when in ((today, "last 24 h"), (before, "24 h before")):
         if day.without_price:
             return Judged(key, "unjudged", f"{name}: not judged, calls of the {when} have no price")
-        if day.messages < rule.minimum:
-            said = f"{_counted(day.messages, 'message')} in the {when}, fewer than {rule.minimum}"
+        if (count := _priced(day)) < rule.minimum:
+            known = " of known cost" if count < day.messages else ""
+            said = f"{_counted(count, 'message')}{known} in the {when}, fewer than {rule.minimum}"
             return Judged(key, "unjudged", f"{name}: not judged, {said}")
-    usual = statistics.median([_each(day) for day in days[1:] if day.messages >= rule.minimum])
+    usual = statistics.median([_each(day) for day in days[1:] if _priced(day) >= rule.minimum])
     base, now = max(_each(before), usual), _each(today)
     # Rounded, so that what is 20 % in decimals is not a little less.
     rise = round(now / base - 1, 9) if base else float("inf") if now else 0.0
     message = (
-        f"{name}: {_dollars(now)} in the last 24 h ({today.messages} messages), {_risen(now, _each(before))} the day "
+        f"{name}: {_dollars(now)} in the last 24 h ({_priced(today)} messages), {_risen(now, _each(before))} the day "
         f"before ({_dollars(_each(before))}), {_risen(now, usual)} the 7-day median ({_dollars(usual)})"
     )
     causes = "".join(f"; {cause}" for cause in _causes(today, before))
@@ -251,7 +252,12 @@ def _verdict(fires: bool, is_over: bool) -> Verdict:
 
 
 def _each(day: Total) -> float:
-    return day.dollars / day.messages
+    return day.dollars / _priced(day)
+
+
+def _priced(day: Total) -> int:
+    """The messages of known cost, at most: those that only failed would make the others seem cheap."""
+    return min(day.messages, day.calls - day.unpriced)
 
 
 def _risen(now: float, was: float) -> str:

@@ -91,7 +91,7 @@ class _Reading:
         return self.cache / f"{path.stem}.{self.by}{_SUFFIX}"
 
     def _made_of(self, path: Path) -> tuple[int, int, str, str]:
-        found = path.stat()
+        found = _stat(path)
         last = next(log.backwards(path), b"")
         # The days of a zone are of no use to another one.
         zone = "" if self.by == "hour" else _zone_name(self.zone)
@@ -152,7 +152,7 @@ def _second(reading: _Reading, missing: Sequence[Path]) -> Generator[None]:
 def _pays(files: Sequence[Path]) -> bool:
     # Threads do not survive a fork, and may hold a lock.
     alone = threading.active_count() == 1
-    enough = len(files) > 1 and sum(path.stat().st_size for path in files) >= _MUCH
+    enough = len(files) > 1 and sum(_stat(path).st_size for path in files) >= _MUCH
     return alone and enough and (os.cpu_count() or 1) > 1
 
 
@@ -164,6 +164,14 @@ def _fill(reading: _Reading, files: Sequence[Path]) -> None:
     except BaseException:
         os._exit(1)
     os._exit(0)
+
+
+def _stat(path: Path) -> os.stat_result:
+    """Of a day file, which a prune may have removed since it was listed. Raises StorageError."""
+    try:
+        return path.stat()
+    except OSError as exc:
+        raise StorageError(f"the audit log cannot be read: {path}: {exc.strerror}") from exc
 
 
 def _is_writable(folder: Path) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,9 +22,6 @@ app = typer.Typer(
 )
 
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print the raw figures as CSV.")]
-
-# Whole days; what else names a moment is read by the hour.
-_DAYS = re.compile(r"\d{4}-?\d\d-?\d\d|\d+d")
 
 
 @dataclass(frozen=True)
@@ -233,7 +229,8 @@ def _read(
     from gemx.audit.figures import slot_of
 
     zone = times.zone()
-    by = "day" if all(each is None or _DAYS.fullmatch(each) for each in (since, until)) else "hour"
+    # What names a moment is read by the hour.
+    by = "day" if all(each is None or times.is_day(each) for each in (since, until)) else "hour"
     start, end = times.since(since, zone), times.until(until, zone)
     found = rollup.read(by, zone, since=start.date() if start else None)
     first = slot_of(start, by, zone) if start else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from gemx.audit.report.about import About
 
 _STDOUT = Path("-")
-_HOURS = re.compile(r"\d+h|.*T.*|.* .*")
 
 Html = Annotated[
     Path | None,
@@ -73,7 +71,7 @@ def _files(html: Path | None, md: Path | None, *, as_json: bool) -> list[Path]:
 def _read(since: str | None, until: str | None, model: str | None) -> tuple[Figures, About]:
     """The figures by day, and what the report says of itself. Raises UsageError, StorageError."""
     for flag, text in (("--since", since), ("--until", until)):
-        if text is not None and _HOURS.fullmatch(text):
+        if text is not None and not times.is_day(text):
             raise UsageError(f"{flag} {text!r}: a report is of whole days", hint="for example 2026-11-20 or 7d")
     from gemx import __version__
     from gemx.audit import rollup

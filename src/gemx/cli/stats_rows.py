@@ -84,11 +84,12 @@ def daily(figures: Figures) -> Table:
 def cost(found: Mapping[str, Total]) -> Table:
     """A row a model: what it cost, its share, and what a message and a million tokens of it cost."""
     whole = sum(total.dollars for total in found.values())
-    rows = [
-        {"model": name, **figures_of(total), "cost_share": _rounded(total.dollars / whole if whole else None, 6)}
-        for name, total in sorted(found.items(), key=lambda each: -each[1].cost)
-        if total.calls
-    ]
+    rows: list[Row] = []
+    for name, total in sorted(found.items(), key=lambda each: -each[1].cost):
+        if total.calls:
+            row = figures_of(total)
+            known = whole and row["cost_usd"] is not None
+            rows.append({"model": name, **row, "cost_share": _rounded(total.dollars / whole, 6) if known else None})
     shown = (
         *(Column("model", "model"), Column("calls", "calls", table.count)),
         *(Column("cost_usd", "USD", table.dollars, at_least="unpriced"), bar_of("cost_usd")),
@@ -111,17 +112,13 @@ def errors(figures: Figures) -> Table:
     """A row an error code of calls that failed, and of calls that the door refused."""
     total = figures.total()
     every = total.calls + total.refused
-    rows = [
-        {
-            "kind": kind,
-            "code": code,
-            "count": count,
-            "share": count / every,
-            "mostly": _mostly(figures, attribute, code),
-        }
-        for kind, attribute in (("failed", "failures"), ("refused", "refusals"))
-        for code, count in _ranked(getattr(total, attribute))
-    ]
+    rows: list[Row] = []
+    for kind, attribute in (("failed", "failures"), ("refused", "refusals")):
+        mostly = _mostly(figures, attribute)
+        rows += [
+            {"kind": kind, "code": code, "count": count, "share": count / every, "mostly": mostly[code]}
+            for code, count in _ranked(getattr(total, attribute))
+        ]
     shown = (
         *(Column("kind", "kind"), Column("code", "code"), Column("count", "calls", table.count)),
         *(bar_of("count"), Column("share", "of all", table.share), Column("mostly", "mostly of")),
@@ -132,16 +129,10 @@ def errors(figures: Figures) -> Table:
 def findings(figures: Figures) -> Table:
     """A row a code of the verification's findings, all rounds of an answer counted."""
     rows: list[Row] = []
+    mostly = _mostly(figures, "findings", work=True)
     for both, count in _ranked(figures.total().findings):
         severity, _, code = both.partition(" ")
-        rows.append(
-            {
-                "code": code,
-                "severity": severity,
-                "count": count,
-                "mostly": _mostly(figures, "findings", both, work=True),
-            }
-        )
+        rows.append({"code": code, "severity": severity, "count": count, "mostly": mostly[both]})
     shown = (
         *(Column("code", "code"), Column("severity", "severity"), Column("count", "found", table.count)),
         *(bar_of("count"), Column("mostly", "mostly in")),
@@ -166,10 +157,13 @@ def octaves(times: Mapping[int, int]) -> Iterator[tuple[float, float]]:
             end *= 2
 
 
-def _mostly(figures: Figures, attribute: str, code: str, *, work: bool = False) -> str:
-    """The model, or the work, that a code is most frequent in."""
-    found = figures.grouped(lambda _, group: group.work if work else group.model)
-    return max(found, key=lambda name: (getattr(found[name], attribute).get(code, 0), name), default="")
+def _mostly(figures: Figures, attribute: str, *, work: bool = False) -> dict[str, str]:
+    """The model, or the work, that each code is most frequent in."""
+    most: dict[str, tuple[int, str]] = {}
+    for name, total in figures.grouped(lambda _, group: group.work if work else group.model).items():
+        for code, count in getattr(total, attribute).items():
+            most[code] = max(most.get(code, (0, "")), (count, name))
+    return {code: name for code, (_, name) in most.items()}
 
 
 def _ranked(counts: Mapping[str, int]) -> list[tuple[str, int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from gemx.cli import output
 from gemx.errors import UsageError
@@ -38,8 +38,17 @@ def until(text: str | None, zone: tzinfo | None) -> datetime | None:
     moment = _moment("--until", text, zone)
     if not _DAY.fullmatch(text):
         return moment
-    next_day = (moment.astimezone(zone) + timedelta(days=1)).replace(tzinfo=None)
-    return (next_day.replace(tzinfo=zone) if zone else next_day).astimezone(UTC)
+    try:
+        # By the calendar: where clocks skip midnight, a day after this one's beginning is past the next one's.
+        next_day = date.fromisoformat(text) + timedelta(days=1)
+    except OverflowError as exc:
+        raise UsageError(f"--until {text!r} has no day after it", hint=_HINT) from exc
+    return _moment("--until", next_day.isoformat(), zone)
+
+
+def is_day(text: str) -> bool:
+    """Whether --since or --until names a whole day, by its date or as so many days ago, and no moment in it."""
+    return bool(_DAY.fullmatch(text) or (_AGO.fullmatch(text) and text.endswith("d")))
 
 
 def age(text: str) -> timedelta:
