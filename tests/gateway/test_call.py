@@ -7,6 +7,7 @@ import json
 import os
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -508,7 +509,8 @@ def test_the_schema_is_sent_and_recorded(fake_gemini: FakeGemini) -> None:
 
 
 def test_a_local_model_takes_one_call_at_a_time(tiny_gguf: Path) -> None:
-    asked = policy(f"gguf:{tiny_gguf}", {"max_output_tokens": "48"})
+    # three in a row, the start of the engine with them
+    asked = replace(policy(f"gguf:{tiny_gguf}", {"max_output_tokens": "48"}), timeout=120.0).restarted()
     heard: list[int] = []
     start = threading.Barrier(3)
 
